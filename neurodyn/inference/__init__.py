@@ -1,0 +1,1 @@
+"""Algorithms on bare arrays: message passing, expectation-maximisation, initialisation."""

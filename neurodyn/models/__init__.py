@@ -1,0 +1,16 @@
+"""Models and the fits they make; see `neurodyn.models.registry` for the list."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=["baselines", "registry"],
+    submod_attrs={
+        "base": ["Fit", "Model", "Prediction", "Trace"],
+        "hmm": ["HMM", "HMMFit"],
+        "pipeline": ["Pipeline", "Standardise", "PCA", "TimeDelayEmbedding", "ConfoundRegression", "HighPass"],
+        "registry": ["create"],
+        "storage": ["load_fit"],
+        "verbs": ["HasAdapt", "HasInfer", "HasLogLikelihood", "HasSimulate"],
+    },
+)
