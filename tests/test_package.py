@@ -29,19 +29,9 @@ PUBLIC_MODULES = (
     "neurodyn.simulate",
     "neurodyn.validation",
 )
-HEAVY = (
-    "jax",
-    "xarray",
-    "pandas",
-    "numpy",
-    "scipy",
-    "matplotlib",
-    "mne",
-    "pynwb",
-    "nilearn",
-    "sklearn",
-    "h5py",
-)
+LAZY = ("matplotlib", "mne", "pynwb", "nilearn", "sklearn")
+HEAVY = (*LAZY, "h5py", "jax", "numpy", "pandas", "scipy", "xarray")
+PICKLERS = {"pickle", "joblib", "dill", "cloudpickle"}
 
 SNAPSHOT = """
 import json, logging, sys, warnings
