@@ -50,11 +50,11 @@ $(VENV)/.stamp-python:
 	@touch $@
 
 $(VENV)/.stamp-demo: pyproject.toml | $(VENV)/.stamp-python
-	@$(call step,installing neurodyn for the demo,$(BIN)/python -m pip install --quiet -e '.$(DEMO_EXTRAS)')
+	@$(call step,installing neurodyn for the demo (about 1 GB; a few minutes),$(BIN)/python -m pip install --quiet --no-compile -e '.$(DEMO_EXTRAS)')
 	@touch $@
 
 $(VENV)/.stamp-develop: pyproject.toml | $(VENV)/.stamp-python
-	@$(call step,installing neurodyn with its tests and documentation,$(BIN)/python -m pip install --quiet -e '.$(DEVELOP_EXTRAS)')
+	@$(call step,installing neurodyn with its tests and documentation (a few minutes),$(BIN)/python -m pip install --quiet --no-compile -e '.$(DEVELOP_EXTRAS)')
 	@touch $(VENV)/.stamp-demo $@
 
 demo: $(VENV)/.stamp-demo
