@@ -1,0 +1,15 @@
+"""Does the fit hold on data it never saw: splits, metrics, nulls, uncertainty, comparisons."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=["holdout", "metrics", "nulls", "uncertainty"],
+    submod_attrs={
+        "split": ["Split"],
+        "compare": ["Comparison", "compare"],
+        "sweep": ["sweep"],
+        "events": ["event_aligned"],
+        "parameters": ["bootstrap_parameters"],
+    },
+)

@@ -1,0 +1,29 @@
+"""Protocols of held-out validation: what is trained on, what is given, what is scored.
+
+Each function returns a protocol; ``protocol(recording)`` is its first split,
+``protocol.splits(recording)`` all of them.
+"""
+
+from neurodyn.validation.holdout.along_time import Blocks, Future, blocks, future
+from neurodyn.validation.holdout.autocorrelation import autocorrelation, autocorrelation_time
+from neurodyn.validation.holdout.held_units import Entries, Units, entries, units
+from neurodyn.validation.holdout.protocol import Protocol
+from neurodyn.validation.holdout.whole_trials import Groups, Trials, groups, trials
+
+__all__ = [
+    "Blocks",
+    "Entries",
+    "Future",
+    "Groups",
+    "Protocol",
+    "Trials",
+    "Units",
+    "autocorrelation",
+    "autocorrelation_time",
+    "blocks",
+    "entries",
+    "future",
+    "groups",
+    "trials",
+    "units",
+]

@@ -1,0 +1,132 @@
+"""What every protocol owes: named, describable, and a list of splits."""
+
+import abc
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray as xr
+
+from neurodyn.errors import NotApplicable
+from neurodyn.validation.layout import generator, has_trials, like_activity
+from neurodyn.validation.split import Split
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Protocol(abc.ABC):
+    """A rule that says what is trained on, what is given and what is scored.
+
+    Calling a protocol with a recording gives its first `Split`; `splits` gives all of them.
+    """
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def describe(self) -> str:
+        """Say what the protocol holds out, in one sentence."""
+
+    @abc.abstractmethod
+    def _count(self, recording: xr.Dataset) -> int:
+        """Number of splits of this recording; raises `NotApplicable` where the protocol has no meaning."""
+
+    @abc.abstractmethod
+    def _make(self, recording: xr.Dataset, fold: int) -> Split:
+        """Make one split."""
+
+    def __call__(self, recording: xr.Dataset) -> Split:
+        """Return the first split of a recording.
+
+        Parameters
+        ----------
+        recording : xr.Dataset
+            A recording.
+
+        Returns
+        -------
+        Split
+            Fold 0.
+        """
+        self._count(recording)
+        return self._make(recording, 0)
+
+    def iterate(self, recording: xr.Dataset) -> Iterator[Split]:
+        """Yield the splits one by one, for recordings whose masks should not all be in memory.
+
+        Parameters
+        ----------
+        recording : xr.Dataset
+            A recording.
+
+        Yields
+        ------
+        Split
+            One per fold.
+        """
+        for fold in range(self._count(recording)):
+            yield self._make(recording, fold)
+
+    def splits(self, recording: xr.Dataset) -> list[Split]:
+        """Return all splits of a recording.
+
+        Parameters
+        ----------
+        recording : xr.Dataset
+            A recording.
+
+        Returns
+        -------
+        list of Split
+            One per fold.
+
+        Raises
+        ------
+        NotApplicable
+            If the protocol has no meaning for this recording, or the recording is too short for the folds.
+        """
+        return list(self.iterate(recording))
+
+    def with_gap(self, minimum: int) -> "Protocol":
+        """The same protocol with a gap of at least `minimum` bins, where it has a gap.
+
+        Parameters
+        ----------
+        minimum : int
+            Bins, such as the largest reach of the models compared.
+
+        Returns
+        -------
+        Protocol
+            Itself where the protocol has no gap or its gap was stated by the user and suffices.
+        """
+        if "minimum_gap" not in {field.name for field in dataclasses.fields(self)}:
+            return self
+        return dataclasses.replace(self, minimum_gap=max(minimum, self.minimum_gap))
+
+
+def require_trials(recording: xr.Dataset, name: str, needed: int, instead: str) -> int:
+    """Number of trials, or a sentence that says how many are missing."""
+    if not has_trials(recording):
+        raise NotApplicable(
+            f"{name} needs a recording cut into trials, this one has no trial dim; use {instead}."
+        )
+    count = int(recording["activity"].sizes["trial"])
+    if count < needed:
+        raise NotApplicable(
+            f"{name} needs at least {needed} trials, this recording has {count}; use fewer folds or "
+            f"{instead}."
+        )
+    return count
+
+
+def fold_numbers(n_items: int, folds: int, order: str, key: Any) -> np.ndarray:
+    """Fold of every item, balanced in size: interleaved, contiguous or at random."""
+    if order == "contiguous":
+        return np.arange(n_items) * folds // n_items
+    numbers = np.arange(n_items) % folds
+    return generator(key, "fold_numbers").permutation(numbers) if order == "random" else numbers
+
+
+def part(recording: xr.Dataset, values: np.ndarray) -> xr.DataArray:
+    """A mask with the dims of the activity; broadcast axes cost no memory."""
+    return like_activity(recording, values)
