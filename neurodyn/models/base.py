@@ -233,7 +233,7 @@ class Fit(abc.ABC):
             raise ModelError(f"horizon is {horizon!r}; it must be a whole number of bins, 1 or more.")
         if horizon != 1 and mode != "past":
             raise ModelError(f"horizon is {horizon} with mode {mode!r}; a horizon needs mode='past'.")
-        check(recording, kinds=self.model.kinds, model=self.model.name)
+        check(recording, kinds=self.model.kinds, model=self.model.name, allow_empty=True)
         aligned = align_units(recording, self.units, self.model.name)
         typed_key = None if key is None else as_key(key)
         prediction = self._predict(aligned, mode=mode, horizon=int(horizon), key=typed_key)

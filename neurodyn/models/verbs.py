@@ -56,7 +56,7 @@ class HasLogLikelihood(Fit):
         ModelError
             If the units do not fit, or `given` has another shape.
         """
-        check(recording, kinds=self.model.kinds, model=self.model.name)
+        check(recording, kinds=self.model.kinds, model=self.model.name, allow_empty=True)
         aligned = align_units(recording, self.units, self.model.name)
         if given is None:
             terms = self._log_likelihood_terms(aligned)
@@ -76,9 +76,7 @@ class HasLogLikelihood(Fit):
                 terms = terms - self._log_likelihood_terms(known)
         activity = recording["activity"]
         dims = tuple(dim for dim in activity.dims if dim != "unit")
-        coords = {
-            name: coord for name, coord in activity.coords.items() if set(coord.dims) <= set(dims)
-        }
+        coords = {name: coord for name, coord in activity.coords.items() if set(coord.dims) <= set(dims)}
         values = terms if "trial" in dims else terms[0]
         return xr.DataArray(values, dims=dims, coords=coords, name="log_likelihood", attrs=attrs)
 
@@ -109,7 +107,7 @@ class HasInfer(Fit):
         ModelError
             If the units do not fit.
         """
-        check(recording, kinds=self.model.kinds, model=self.model.name)
+        check(recording, kinds=self.model.kinds, model=self.model.name, allow_empty=True)
         return self._infer(align_units(recording, self.units, self.model.name))
 
 

@@ -1,0 +1,314 @@
+"""Vector autoregression with missing entries: fitting, filtering and forecasting.
+
+Coefficients of all orders up to p are kept, so that the first bins of a trial are predicted from the
+predecessors they have: `coefficients[q, l]` maps the value ``l + 1`` bins ago under the model of order ``q``.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from neurodyn.inference.ridge import choose, shifted, shrunk_covariance, solve
+
+ROUNDS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Autoregression:
+    """Parameters on standardised values (mean 0, variance 1 in training).
+
+    Parameters
+    ----------
+    coefficients : numpy.ndarray
+        ``(order + 1, order, unit_to, unit_from)``, zero beyond each order.
+    noise : numpy.ndarray
+        Held-out residual covariance of each order, ``(order + 1, unit, unit)``.
+    strength : float
+        Ridge strength per training row.
+    score : float
+        Held-out mean squared one-step error in training.
+    radius : float
+        Spectral radius before it was brought below 1.
+    """
+
+    coefficients: np.ndarray
+    noise: np.ndarray
+    strength: float
+    score: float
+    radius: float
+
+    @property
+    def order(self) -> int:
+        """Number of lags."""
+        return self.coefficients.shape[1]
+
+
+def step(
+    coefficients: Float[np.ndarray, "order_plus order unit unit"],
+    lags: list[np.ndarray],
+    position: int,
+) -> Float[np.ndarray, "trial unit"]:
+    """One-step prediction of the bin at `position` of every trial from its predecessors.
+
+    Parameters
+    ----------
+    coefficients : numpy.ndarray
+        Of all orders, ``(order + 1, order, unit, unit)``.
+    lags : list of numpy.ndarray
+        Values 1, 2, ... bins ago, each ``(trial, unit)``.
+    position : int
+        Index of the bin in its trial, which limits the order.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(trial, unit)``.
+    """
+    order = min(position, coefficients.shape[1])
+    result = np.zeros_like(lags[0]) if lags else np.zeros((1, coefficients.shape[-1]))
+    for lag in range(order):
+        result = result + lags[lag] @ coefficients[order, lag].T
+    return result
+
+
+def fill_causally(
+    values: Float[np.ndarray, "trial time unit"],
+    mask: Bool[np.ndarray, "trial time unit"],
+    parameters: Autoregression,
+) -> tuple[Float[np.ndarray, "trial time unit"], Float[np.ndarray, "trial time unit"]]:
+    """Replace each missing entry by its prediction from earlier ones (an iterated forecast over a gap).
+
+    Parameters
+    ----------
+    values, mask : numpy.ndarray
+        Standardised values and which were observed, ``(trial, time, unit)``.
+    parameters : Autoregression
+        The fitted model.
+
+    Returns
+    -------
+    filled, variance : numpy.ndarray
+        Completed values, and the variance of what was filled in (0 where observed): errors of different
+        entries are taken as independent, and no variance exceeds the marginal one.
+    """
+    filled = np.where(mask, values, 0.0)
+    variance = np.zeros_like(filled)
+    coefficients, order = parameters.coefficients, parameters.order
+    squared = np.square(coefficients)
+    noise = np.diagonal(parameters.noise, axis1=1, axis2=2)
+    ceiling = noise[0]
+    for t in np.flatnonzero(~mask.all(axis=(0, 2))):
+        reach = range(1, min(t, order) + 1)
+        mean = step(coefficients, [filled[:, t - lag] for lag in reach], t) if t else 0.0
+        spread = noise[min(t, order)] + (
+            step(squared, [variance[:, t - lag] for lag in reach], t) if t else 0.0
+        )
+        filled[:, t] = np.where(mask[:, t], filled[:, t], mean)
+        variance[:, t] = np.where(mask[:, t], 0.0, np.minimum(spread, ceiling))
+    return filled, variance
+
+
+def forecast(
+    filled: Float[np.ndarray, "trial time unit"],
+    variance: Float[np.ndarray, "trial time unit"],
+    parameters: Autoregression,
+    horizon: int,
+) -> tuple[Float[np.ndarray, "trial time unit"], Float[np.ndarray, "trial time unit"]]:
+    """Iterated forecast of every bin from the bins up to `horizon` earlier.
+
+    Parameters
+    ----------
+    filled, variance : numpy.ndarray
+        Result of `fill_causally`.
+    parameters : Autoregression
+        The fitted model.
+    horizon : int
+        Steps ahead, 1 or more.
+
+    Returns
+    -------
+    mean, variance : numpy.ndarray
+        ``(trial, time, unit)``; bins without a bin `horizon` earlier have the marginal moments.
+    """
+    order = parameters.order
+    squared = np.square(parameters.coefficients)
+    noise = np.diagonal(parameters.noise, axis1=1, axis2=2)
+    means = [shifted(filled, horizon + lag) for lag in range(order)]
+    spreads = [shifted(variance, horizon + lag) for lag in range(order)]
+    mean = np.zeros_like(filled)
+    spread = np.broadcast_to(noise[0], filled.shape).copy()
+    for ahead in range(1, horizon + 1):
+        mean = _everywhere(parameters.coefficients, means, ahead - horizon)
+        spread = _everywhere(squared, spreads, ahead - horizon)
+        positions = np.arange(filled.shape[1]) + ahead - horizon
+        spread = np.minimum(spread + noise[np.clip(positions, 0, order)], noise[0])
+        means, spreads = [mean, *means][:order], [spread, *spreads][:order]
+    early = slice(0, horizon)
+    unknown = np.arange(filled.shape[1])[early]
+    if horizon > 1 or order == 0:
+        mean[:, unknown], spread[:, unknown] = 0.0, noise[0]
+    return mean, spread
+
+
+def _everywhere(coefficients: np.ndarray, lags: list[np.ndarray], offset: int) -> np.ndarray:
+    """One step for all bins at once; bin t stands at position t + offset of its trial."""
+    order = coefficients.shape[1]
+    n_time = lags[0].shape[1] if lags else 0
+    if order == 0:
+        return np.zeros(0)
+    result = sum(lag @ weight.T for lag, weight in zip(lags, coefficients[order], strict=True))
+    for position in range(min(order, max(n_time + offset, 0))):
+        t = position - offset
+        if t < n_time:
+            result[:, t] = step(coefficients, [lag[:, t] for lag in lags], position)
+    return result
+
+
+def spectral_radius(coefficients: Float[np.ndarray, "order unit unit"]) -> float:
+    """Growth rate per step of the autoregression, from repeated squaring of its companion matrix.
+
+    Parameters
+    ----------
+    coefficients : numpy.ndarray
+        ``(order, unit, unit)``.
+
+    Returns
+    -------
+    float
+        An upper bound of the largest modulus of an eigenvalue, tight to a fraction of a percent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurodyn.inference.autoregression import spectral_radius
+    >>> round(spectral_radius(np.full((1, 1, 1), 0.5)), 6)
+    0.5
+    """
+    order, n_units, _ = coefficients.shape
+    size = order * n_units
+    companion = np.zeros((size, size))
+    companion[:n_units] = np.concatenate(list(coefficients), axis=1)
+    companion[n_units:, :-n_units] = np.eye(size - n_units)
+    log_norm = 0.0
+    for doubling in range(11):
+        norm = float(np.linalg.norm(companion))
+        if norm == 0.0:
+            return 0.0
+        log_norm = log_norm + np.log(norm) / 2**doubling
+        companion = (companion / norm) @ (companion / norm)
+    return float(np.exp(log_norm))
+
+
+def fit(
+    values: Float[np.ndarray, "trial time unit"],
+    mask: Bool[np.ndarray, "trial time unit"],
+    *,
+    orders: tuple[int, ...],
+    strengths: tuple[float, ...],
+    full_noise: bool,
+) -> Autoregression:
+    """Fit by ridge regression; order and strength are those with the smallest error on held-out blocks.
+
+    A row is used if some of its entries and at least half of its predecessors were observed; missing
+    entries are replaced by the model's own prediction, and the fit is repeated until it settles.
+
+    Parameters
+    ----------
+    values, mask : numpy.ndarray
+        Standardised values (0 where not observed) and which were observed.
+    orders : tuple of int
+        Candidate orders, increasing, each 1 or more and below the number of bins.
+    strengths : tuple of float
+        Candidate ridge strengths per row.
+    full_noise : bool
+        Whether the residual covariance has off-diagonal entries.
+
+    Returns
+    -------
+    Autoregression
+        The fitted model.
+    """
+    n_units = values.shape[2]
+    longest = max(orders)
+    known = mask[..., mask.any((0, 1))]
+    present = np.mean([shifted(known.astype(float), lag).mean(-1) for lag in range(1, longest + 1)], axis=0)
+    rows = known.any(-1) & (present >= 0.5)
+    rows[:, :longest] = False
+    if rows.sum() < 4:
+        rows = known.any(-1)
+        rows[:, :longest] = False
+    targets_observed = mask[rows]
+    complete = bool(targets_observed[:, mask.any((0, 1))].all() and (present[rows] == 1).all())
+    widths = tuple(order * n_units for order in orders)
+    filled, weights, path = np.where(mask, values, 0.0), None, None
+    for _ in range(1 if complete else ROUNDS):
+        predictors = np.concatenate([shifted(filled, lag)[rows] for lag in range(1, longest + 1)], axis=1)
+        targets = filled[rows]
+        if path is None:
+            path = choose(predictors, targets, targets_observed, widths=widths, strengths=strengths)
+        previous, weights = weights, _weights(predictors, targets, path.width, path.strength)
+        if previous is not None and np.abs(weights - previous).max() < 1e-4:
+            break
+        if not complete:
+            coefficients = _coefficients([weights], path.width // n_units, n_units)
+            blank = np.broadcast_to(np.eye(n_units), (coefficients.shape[0], n_units, n_units))
+            filled, _ = fill_causally(values, mask, Autoregression(coefficients, blank, 0.0, 0.0, 0.0))
+    predictors = np.concatenate([shifted(filled, lag)[rows] for lag in range(1, longest + 1)], axis=1)
+    targets = filled[rows]
+    order = path.width // n_units
+    solutions, noises, score = [], [_noise(values[known_rows(mask)], mask, full_noise)], 0.0
+    for q in range(1, order + 1):
+        one = choose(predictors, targets, targets_observed, widths=(q * n_units,), strengths=(path.strength,))
+        solutions.append(_weights(predictors, targets, one.width, one.strength))
+        covariance = (
+            shrunk_covariance(one.residuals, targets_observed)
+            if full_noise
+            else np.diag(np.square(one.residuals).sum(0) / np.maximum(targets_observed.sum(0), 1))
+        )
+        noises.append(_below_marginal(covariance, noises[0]))
+        score = one.score
+    coefficients = _coefficients(solutions, order, n_units)
+    radius = spectral_radius(coefficients[order])
+    if radius >= 0.999:
+        powers = (0.999 / radius) ** np.arange(1, order + 1)
+        coefficients[order] *= powers[:, None, None]
+    return Autoregression(coefficients, np.stack(noises), path.strength, score, radius)
+
+
+def known_rows(mask: Bool[np.ndarray, "trial time unit"]) -> Bool[np.ndarray, "trial time"]:
+    """Bins with some observed entry."""
+    return mask.any(-1)
+
+
+def _noise(values: np.ndarray, mask: np.ndarray, full_noise: bool) -> np.ndarray:
+    """Covariance of the values themselves: the model of order 0."""
+    observed = mask[known_rows(mask)]
+    if full_noise:
+        return shrunk_covariance(values, observed)
+    return np.diag(np.maximum(np.square(values).sum(0) / np.maximum(observed.sum(0), 1), 1e-6))
+
+
+def _below_marginal(covariance: np.ndarray, marginal: np.ndarray) -> np.ndarray:
+    """Scale a covariance so that no variance exceeds the marginal one or vanishes."""
+    variance = np.diag(covariance)
+    wanted = np.clip(variance, 1e-6 * np.diag(marginal), np.diag(marginal))
+    scale = np.sqrt(wanted / np.maximum(variance, 1e-300))
+    scaled = covariance * scale[:, None] * scale[None, :]
+    return np.where(np.eye(len(variance), dtype=bool), np.diag(wanted), scaled)
+
+
+def _weights(predictors: np.ndarray, targets: np.ndarray, width: int, strength: float) -> np.ndarray:
+    """Ridge weights of the leading predictors."""
+    leading = predictors[:, :width]
+    return solve(leading.T @ leading, leading.T @ targets, strength * len(targets))
+
+
+def _coefficients(solutions: list[np.ndarray], order: int, n_units: int) -> np.ndarray:
+    """Stack weights of every order (or one of the highest, for all positions) into ``(q, lag, to, from)``."""
+    result = np.zeros((order + 1, order, n_units, n_units))
+    for q in range(1, order + 1):
+        weights = solutions[0] if len(solutions) == 1 else solutions[q - 1]
+        lags = weights.reshape(-1, n_units, n_units).transpose(0, 2, 1)
+        result[q, :q] = lags[:q]
+    return result

@@ -1,0 +1,17 @@
+"""Floors every score stands beside; registered models with the same verbs as any other."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "autoregression": ["ARRidge", "ARRidgeFit"],
+        "direct_ridge": ["DirectRidge", "DirectRidgeFit"],
+        "factor_analysis": ["FactorAnalysis", "FactorAnalysisFit"],
+        "mean": ["Mean", "MeanFit"],
+        "persistence": ["Persistence", "PersistenceFit"],
+        "rescorla_wagner": ["RescorlaWagner", "RescorlaWagnerFit"],
+        "smoothed_rate": ["SmoothedRate", "SmoothedRateFit"],
+        "trial_average": ["TrialAverage", "TrialAverageFit"],
+    },
+)
