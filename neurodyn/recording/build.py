@@ -1,13 +1,13 @@
 """Recordings from arrays."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 
 from neurodyn.errors import NeurodynWarning, RecordingError
-from neurodyn.recording.schema import KINDS, check, listed
+from neurodyn.recording.schema import KINDS, Number, check, listed
 
 EXACT_IN_FLOAT32 = 2**24
 
@@ -15,21 +15,21 @@ EXACT_IN_FLOAT32 = 2**24
 def make(
     activity,
     *,
-    sampling_interval: float | None = None,
+    sampling_interval: Number | None = None,
     time=None,
-    kind: str | Sequence[str] | Mapping = "continuous",
+    kind="continuous",
     unit=None,
     trial=None,
     unit_coords: Mapping | None = None,
     trial_coords: Mapping | None = None,
     covariates=None,
     categories: Mapping | None = None,
-    units: str = "",
-    modality: str = "",
-    subject: str = "",
-    session: str = "",
-    source: str = "",
-    history: Sequence[str] = (),
+    units="",
+    modality="",
+    subject="",
+    session="",
+    source="",
+    history=(),
     time_unit: str | None = None,
     dtype: str = "float32",
 ) -> xr.Dataset:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -63,7 +64,7 @@ def arrays(recording: xr.Dataset, dtype: str | type | np.dtype | None = None) ->
 
 
 def covariate_arrays(
-    recording: xr.Dataset, names: list | None = None, dtype: str | type | np.dtype | None = None
+    recording: xr.Dataset, names: Iterable | None = None, dtype: str | type | np.dtype | None = None
 ) -> Arrays:
     """Split the covariates into filled values and a mask.
 
@@ -97,7 +98,7 @@ def covariate_arrays(
     if "covariates" not in recording:
         if names:
             raise RecordingError(
-                f"The covariate {names[0]!s} was asked for, but the recording has no covariates."
+                f"The covariate {next(iter(names))!s} was asked for, but the recording has no covariates."
             )
         shape = (recording.sizes.get("trial", 1), recording.sizes["time"], 0)
         return Arrays(np.zeros(shape, dtype or recording["activity"].dtype), np.zeros(shape, bool))

@@ -9,6 +9,7 @@ import xarray as xr
 
 from neurodyn.errors import NeurodynWarning, RecordingError
 
+Number = float | int | np.floating | np.integer
 KINDS = ("count", "continuous", "binary", "categorical")
 AVAILABLE = ("before", "with", "after")
 ROLES = ("exogenous", "measured")
@@ -19,7 +20,7 @@ _LAYOUTS = (("time", "unit"), ("trial", "time", "unit"))
 
 
 def check(
-    recording: xr.Dataset,
+    recording,
     *,
     kinds: Iterable[str] | None = None,
     model: str = "",
@@ -86,7 +87,7 @@ def check(
     return recording
 
 
-def check_time(time: np.ndarray, sampling_interval: float) -> None:
+def check_time(time: np.ndarray, sampling_interval: Number) -> None:
     """Refuse a time axis that is not finite, increasing, uniform and in step with the interval."""
     if time.dtype != np.float64:
         raise RecordingError(

@@ -1,0 +1,91 @@
+"""Bins, edges and intervals: the arithmetic of time, safe against rounding."""
+
+from typing import Any
+
+import numpy as np
+
+from neurodyn.errors import RecordingError
+from neurodyn.recording.schema import Number
+
+EDGE = 1e-6
+_START = ("start", "start_time", "onset")
+_STOP = ("stop", "stop_time", "end", "end_time")
+
+
+def floor_bins(seconds, width: Number) -> Any:
+    """Index of the bin `[i * width, (i + 1) * width)` that holds each time.
+
+    A time within a millionth of a bin of an edge lies on the edge, hence in the bin that begins there:
+    0.3 / 0.1 is 2.9999999999999996 in floating point, and yet bin 3.
+    """
+    return np.floor(np.asarray(seconds, np.float64) / width + EDGE).astype(np.int64)
+
+
+def ceil_bins(seconds, width: Number) -> Any:
+    """Index of the first bin that begins at each time or later."""
+    return np.ceil(np.asarray(seconds, np.float64) / width - EDGE).astype(np.int64)
+
+
+def as_intervals(intervals) -> np.ndarray:
+    """Intervals `(n, 2)` in seconds, in the order given, from pairs, a table or a pynapple IntervalSet."""
+    if hasattr(intervals, "columns"):
+        start, stop = column_named(intervals, _START), column_named(intervals, _STOP)
+        if start is None or stop is None:
+            raise RecordingError(
+                f"The table of intervals has the columns {', '.join(map(str, intervals.columns))}: "
+                "it needs `start` and `stop`, in seconds."
+            )
+        pairs = np.stack([np.asarray(intervals[start]), np.asarray(intervals[stop])], axis=-1)
+    else:
+        pairs = np.asarray(getattr(intervals, "values", intervals))
+    if pairs.shape == (2,):
+        pairs = pairs[None]
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.shape[0] == 0 or pairs.dtype.kind not in "iuf":
+        raise RecordingError(
+            f"The intervals have shape {pairs.shape} and dtype {pairs.dtype}: give pairs (start, stop) in seconds."
+        )
+    pairs = pairs.astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(pairs).all(axis=1) | (pairs[:, 1] <= pairs[:, 0]))
+    if bad.size:
+        start, stop = pairs[bad[0]]
+        raise RecordingError(
+            f"Interval {bad[0]} goes from {start:.6g} s to {stop:.6g} s: each must stop after it starts."
+        )
+    return pairs
+
+
+def merged(intervals: np.ndarray) -> np.ndarray:
+    """Intervals sorted by start, those that touch or overlap made one."""
+    intervals = intervals[np.argsort(intervals[:, 0], kind="stable")]
+    out = [intervals[0].tolist()]
+    for start, stop in intervals[1:].tolist():
+        if start <= out[-1][1]:
+            out[-1][1] = max(out[-1][1], stop)
+        else:
+            out.append([start, stop])
+    return np.array(out)
+
+
+def bins_inside(intervals: np.ndarray, origin: Number, width: Number, n_bins: int) -> np.ndarray:
+    """Which of `n_bins` bins from `origin` lie wholly inside one of the intervals `(n_bins,)`."""
+    inside = np.zeros(n_bins, bool)
+    for start, stop in merged(intervals):
+        first = int(ceil_bins(start - origin, width))
+        last = int(floor_bins(stop - origin, width))
+        inside[max(first, 0) : max(last, 0)] = True
+    return inside
+
+
+def column_named(frame, names: tuple[str, ...]):
+    """The first of the names that is a column, or None."""
+    return next((name for name in names if name in frame.columns), None)
+
+
+def start_column(frame):
+    """The column of a table that holds starts."""
+    return column_named(frame, _START)
+
+
+def stop_column(frame):
+    """The column of a table that holds stops."""
+    return column_named(frame, _STOP)
