@@ -8,7 +8,14 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "base": ["Fit", "Model", "Prediction", "Trace"],
         "hmm": ["HMM", "HMMFit"],
-        "pipeline": ["Pipeline", "Standardise", "PCA", "TimeDelayEmbedding", "ConfoundRegression", "HighPass"],
+        "pipeline": [
+            "Pipeline",
+            "Standardise",
+            "PCA",
+            "TimeDelayEmbedding",
+            "ConfoundRegression",
+            "HighPass",
+        ],
         "registry": ["create"],
         "storage": ["load_fit"],
         "verbs": ["HasAdapt", "HasInfer", "HasLogLikelihood", "HasSimulate"],

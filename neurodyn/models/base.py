@@ -316,7 +316,7 @@ def label_prediction(recording: xr.Dataset, prediction: Prediction) -> xr.Datase
     activity = recording["activity"]
     has_trials = "trial" in activity.dims
     dims = tuple(activity.dims)
-    coords = {name: coord for name, coord in activity.coords.items()}
+    coords = dict(activity.coords.items())
     if prediction.category is not None:
         dims = (*dims, "category")
         coords["category"] = ("category", list(prediction.category))

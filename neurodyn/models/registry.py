@@ -74,11 +74,17 @@ def get(name: str) -> type[Model]:
         found = point.load()
     except (ImportError, AttributeError) as error:
         warnings.warn(
-            f"the plug-in model {name!r} ({point.value}) does not load: {error}", NeurodynWarning, stacklevel=2
+            f"the plug-in model {name!r} ({point.value}) does not load: {error}",
+            NeurodynWarning,
+            stacklevel=2,
         )
-        raise ModelError(f"the plug-in model {name!r} does not load ({error}); reinstall its package.") from error
+        raise ModelError(
+            f"the plug-in model {name!r} does not load ({error}); reinstall its package."
+        ) from error
     if not (isinstance(found, type) and issubclass(found, Model)):
-        raise ModelError(f"the plug-in model {name!r} ({point.value}) is not a subclass of neurodyn.models.Model.")
+        raise ModelError(
+            f"the plug-in model {name!r} ({point.value}) is not a subclass of neurodyn.models.Model."
+        )
     return found
 
 
@@ -112,4 +118,6 @@ def create(name: str, **hyperparameters: Any) -> Model:
     try:
         return model(**hyperparameters)
     except TypeError as error:
-        raise ModelError(f"{name} cannot be made: {error}; see its documentation for the parameters.") from error
+        raise ModelError(
+            f"{name} cannot be made: {error}; see its documentation for the parameters."
+        ) from error

@@ -164,10 +164,14 @@ def _read_group(path: str, group: str) -> Fit:
     with xr.open_dataset(path, group=group, engine="h5netcdf") as stored:
         data = stored.load()
     if HEADER not in data.attrs:
-        raise FileError(f"{path} is a netCDF file but holds no fit; recordings are read by neurodyn.recording.load.")
+        raise FileError(
+            f"{path} is a netCDF file but holds no fit; recordings are read by neurodyn.recording.load."
+        )
     header = json.loads(data.attrs[HEADER])
     if header.get("format") != FORMAT:
-        raise FileError(f"{path} has the format {header.get('format')!r}, this version reads {FORMAT!r}; upgrade.")
+        raise FileError(
+            f"{path} has the format {header.get('format')!r}, this version reads {FORMAT!r}; upgrade."
+        )
     model = decode(header["model"])
     trace = Trace(
         objective=data["trace_objective"].values,

@@ -1,0 +1,324 @@
+"""Expectation-maximisation for hidden Markov models, as one compiled state machine.
+
+Every pass of the loop is one E-step and one M-step at the ``query`` parameters. In accelerated mode three
+passes make a SQUAREM cycle (Varadhan and Roland 2008): two plain steps give the direction ``r`` and the
+curvature ``v``, the third evaluates the extrapolated point, which is kept only if its objective does not
+fall below the last accepted one. The loop runs in chunks that return the state, so progress, checkpoints
+and interrupts happen between chunks and do not change the numbers.
+"""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from neurodyn.inference.emissions.base import Emission
+from neurodyn.inference.message_passing import forward_backward
+
+FLOOR = 1e-30
+
+
+class HMMParameters(NamedTuple):
+    """Initial distribution, transition matrix (rows: from) and emission parameters."""
+
+    initial: Float[Array, "*restart state"]
+    transition: Float[Array, "*restart state state"]
+    emission: Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransitionPrior:
+    """Dirichlet prior on every row of the transition matrix and on the initial distribution.
+
+    .. math:: A_{i\\cdot} \\sim \\mathrm{Dirichlet}(\\alpha + \\kappa e_i)
+
+    Parameters
+    ----------
+    concentration : float
+        :math:`\\alpha \\ge 1`; 1 is flat (maximum likelihood).
+    sticky : float
+        :math:`\\kappa \\ge 0`, extra pseudo-counts of staying in a state.
+    """
+
+    concentration: float = 1.0
+    sticky: float = 0.0
+
+    def pseudo_counts(self, n_states: int, dtype: Any) -> Float[Array, "state state"]:
+        """Pseudo-counts added to the expected transition counts."""
+        return jnp.full((n_states, n_states), self.concentration - 1.0, dtype) + self.sticky * jnp.eye(
+            n_states, dtype=dtype
+        )
+
+    def log_density(self, initial: Float[Array, " state"], transition: Float[Array, "state state"]) -> Array:
+        """Log prior up to a constant."""
+        extra = self.pseudo_counts(transition.shape[0], transition.dtype)
+        rows = jnp.where(extra > 0, extra * jnp.log(jnp.maximum(transition, FLOOR)), 0.0).sum()
+        first = (self.concentration - 1.0) * jnp.log(jnp.maximum(initial, FLOOR)).sum()
+        return rows + (first if self.concentration > 1.0 else 0.0)
+
+    def maximise(
+        self,
+        initial_counts: Float[Array, " state"],
+        transition_counts: Float[Array, "state state"],
+        previous: HMMParameters,
+    ) -> tuple[Array, Array]:
+        """Posterior mode; a row without any count keeps its previous value."""
+        counts = transition_counts + self.pseudo_counts(transition_counts.shape[0], transition_counts.dtype)
+        total = counts.sum(axis=1, keepdims=True)
+        transition = jnp.where(total > FLOOR, counts / jnp.maximum(total, FLOOR), previous.transition)
+        first = initial_counts + (self.concentration - 1.0)
+        initial = jnp.where(first.sum() > FLOOR, first / jnp.maximum(first.sum(), FLOOR), previous.initial)
+        return initial, transition
+
+
+class EMState(NamedTuple):
+    """Everything the loop needs to go on; one per restart."""
+
+    query: HMMParameters  # where the next E-step is taken
+    good: HMMParameters  # parameters of the last accepted objective
+    anchor: HMMParameters  # first point of the current cycle
+    fallback: HMMParameters  # where a rejected extrapolation returns to
+    log_normalizer: Float[Array, "*restart time"]  # of the last accepted point
+    log_prior: Float[Array, "*restart"]
+    first_objective: Float[Array, "*restart"]
+    gains: Float[Array, "*restart iteration"]  # accepted objective minus the one before, in nats
+    n_accepted: Int[Array, "*restart"]
+    n_steps: Int[Array, "*restart"]
+    phase: Int[Array, "*restart"]
+    n_rejected: Int[Array, "*restart"]
+    small_steps: Int[Array, "*restart"]
+    converged: Bool[Array, "*restart"]
+    failed: Bool[Array, "*restart"]
+    occupancy: Float[Array, "*restart state"]
+
+
+class Sequence(NamedTuple):
+    """The recording as the loop sees it: trials end to end on one flat, padded time axis."""
+
+    data: Any  # what the emission prepared
+    start: Bool[Array, " time"]  # first bin of every trial, and all padding
+    valid: Bool[Array, " time"]  # False in the padding
+
+
+def em_step(
+    emission: Emission, prior: TransitionPrior, sequence: Sequence, parameters: HMMParameters
+) -> tuple[HMMParameters, Array, Array, Array]:
+    """One E-step and one M-step.
+
+    Parameters
+    ----------
+    emission : Emission
+        Family and priors.
+    prior : TransitionPrior
+        Prior on the transitions.
+    sequence : Sequence
+        The data.
+    parameters : HMMParameters
+        Where the expectations are taken.
+
+    Returns
+    -------
+    HMMParameters
+        Maximisers of the expected objective.
+    Array
+        ``log p(x_t | x_<t)`` at `parameters`, shape ``(time,)``, in nats.
+    Array
+        Log prior at `parameters`, scalar.
+    Array
+        Expected number of bins in each state, shape ``(state,)``.
+    """
+    log_likelihood = emission.log_likelihood(parameters.emission, sequence.data)
+    messages = forward_backward(
+        log_likelihood, parameters.transition, parameters.initial, sequence.start, valid=sequence.valid
+    )
+    statistics = emission.statistics(messages.smoothed, sequence.data, parameters.emission)
+    initial, transition = prior.maximise(messages.initial_counts, messages.transition_counts, parameters)
+    updated = HMMParameters(initial, transition, emission.maximise(statistics, parameters.emission))
+    log_prior = emission.log_prior(parameters.emission, sequence.data) + prior.log_density(
+        parameters.initial, parameters.transition
+    )
+    occupancy = jnp.where(sequence.valid, 1.0, 0.0).astype(messages.smoothed.dtype) @ messages.smoothed
+    return updated, messages.log_normalizer, log_prior, occupancy
+
+
+def initial_state(parameters: HMMParameters, n_time: int, max_iterations: int) -> EMState:
+    """State before the first step, for one restart."""
+    dtype = parameters.transition.dtype
+    zero = jnp.zeros((), jnp.int32)
+    return EMState(
+        query=parameters,
+        good=parameters,
+        anchor=parameters,
+        fallback=parameters,
+        log_normalizer=jnp.zeros(n_time, dtype),
+        log_prior=jnp.zeros((), dtype),
+        first_objective=jnp.zeros((), dtype),
+        gains=jnp.zeros(max_iterations, dtype),
+        n_accepted=zero,
+        n_steps=zero,
+        phase=zero,
+        n_rejected=zero,
+        small_steps=zero,
+        converged=jnp.zeros((), bool),
+        failed=jnp.zeros((), bool),
+        occupancy=jnp.ones(parameters.initial.shape[-1], dtype),
+    )
+
+
+def _choose(condition: Array, yes: Any, no: Any) -> Any:
+    """Elementwise selection between two trees by a scalar condition."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+def _squarem(emission: Emission, p0: HMMParameters, p1: HMMParameters, p2: HMMParameters) -> HMMParameters:
+    """Extrapolate from three successive EM iterates, in unconstrained coordinates."""
+
+    def relax(parameters: HMMParameters) -> Any:
+        return (
+            jnp.log(jnp.maximum(parameters.initial, FLOOR)),
+            jnp.log(jnp.maximum(parameters.transition, FLOOR)),
+            emission.unconstrain(parameters.emission),
+        )
+
+    u0, u1, u2 = relax(p0), relax(p1), relax(p2)
+    r = jax.tree.map(lambda a, b: b - a, u0, u1)
+    v = jax.tree.map(lambda a, b, c: c - 2 * b + a, u0, u1, u2)
+    norm_r = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(r))
+    norm_v = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(v))
+    alpha = jnp.clip(jnp.sqrt(norm_r / jnp.maximum(norm_v, FLOOR)), 1.0, 32.0)
+    jumped = jax.tree.map(lambda a, b, c: a + 2 * alpha * b + alpha**2 * c, u0, r, v)
+    initial, transition, emitted = jumped
+    return HMMParameters(
+        jax.nn.softmax(initial), jax.nn.softmax(transition, axis=-1), emission.constrain(emitted)
+    )
+
+
+def _advance(
+    emission: Emission,
+    prior: TransitionPrior,
+    accelerate: bool,
+    sequence: Sequence,
+    n_observed: Array,
+    tolerance: Array,
+    state: EMState,
+) -> EMState:
+    """One pass of the state machine."""
+    updated, log_normalizer, log_prior, occupancy = em_step(emission, prior, sequence, state.query)
+    first = state.n_accepted == 0
+    gain = jnp.sum(log_normalizer - state.log_normalizer) + (log_prior - state.log_prior)
+    finite = jnp.isfinite(log_normalizer).all() & jnp.isfinite(log_prior)
+    trial = state.phase == 2
+    accepted = finite & (~trial | (gain >= 0))
+    failed = ~finite & ~trial
+    per_bin = gain / n_observed
+    small = (state.phase == 1) if accelerate else ~first
+    small = small & finite & (per_bin < tolerance)
+    small_steps = jnp.where(
+        (state.phase == 1) | (not accelerate), jnp.where(small, state.small_steps + 1, 0), state.small_steps
+    )
+    if accelerate:
+        jumped = _squarem(emission, state.anchor, state.query, updated)
+        query = _choose(
+            state.phase == 1,
+            jumped,
+            _choose(trial & ~accepted, state.fallback, updated),
+        )
+        phase = (state.phase + 1) % 3
+    else:
+        query, phase = updated, state.phase
+    recorded = jnp.where(first, 0.0, gain)
+    slot = jnp.minimum(state.n_accepted, state.gains.shape[0] - 1)
+    return EMState(
+        query=_choose(failed, state.good, query),
+        good=_choose(accepted, state.query, state.good),
+        anchor=_choose(state.phase == 0, state.query, state.anchor),
+        fallback=_choose(state.phase == 1, updated, state.fallback),
+        log_normalizer=jnp.where(accepted, log_normalizer, state.log_normalizer),
+        log_prior=jnp.where(accepted, log_prior, state.log_prior),
+        first_objective=jnp.where(
+            first & accepted, jnp.sum(log_normalizer) + log_prior, state.first_objective
+        ),
+        gains=jnp.where(accepted, state.gains.at[slot].set(recorded), state.gains),
+        n_accepted=state.n_accepted + accepted.astype(jnp.int32),
+        n_steps=state.n_steps + 1,
+        phase=phase,
+        n_rejected=state.n_rejected + (trial & ~accepted).astype(jnp.int32),
+        small_steps=small_steps,
+        converged=small_steps >= 2,
+        failed=failed,
+        occupancy=jnp.where(accepted, occupancy, state.occupancy),
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("emission", "prior", "accelerate"))
+def em_chunk(
+    state: EMState,
+    sequence: Sequence,
+    limit: Int[Array, ""],
+    n_observed: Float[Array, ""],
+    tolerance: Float[Array, ""],
+    *,
+    emission: Emission,
+    prior: TransitionPrior,
+    accelerate: bool,
+) -> EMState:
+    """Run one restart until it stops or has made `limit` steps in all.
+
+    Parameters
+    ----------
+    state : EMState
+        Where to go on.
+    sequence : Sequence
+        The data.
+    limit : Array
+        Total number of steps after which the chunk returns.
+    n_observed : Array
+        Number of bins with an observation, for the stopping rule.
+    tolerance : Array
+        Stop after two plain steps in a row that gain less than this many nats per bin.
+    emission, prior, accelerate
+        Static: the family, the prior, and whether to extrapolate.
+
+    Returns
+    -------
+    EMState
+        The state after the chunk.
+    """
+
+    def going(current: EMState) -> Array:
+        return (current.n_steps < limit) & ~current.converged & ~current.failed
+
+    body = functools.partial(_advance, emission, prior, accelerate, sequence, n_observed, tolerance)
+    return jax.lax.while_loop(going, body, state)
+
+
+@functools.partial(jax.jit, static_argnames=("emission", "prior", "accelerate"))
+def em_chunk_batch(
+    state: EMState,
+    sequence: Sequence,
+    limit: Int[Array, ""],
+    n_observed: Float[Array, ""],
+    tolerance: Float[Array, ""],
+    *,
+    emission: Emission,
+    prior: TransitionPrior,
+    accelerate: bool,
+) -> EMState:
+    """`em_chunk` for several restarts in one batch (leading axis of `state`)."""
+
+    def one(single: EMState) -> EMState:
+        return em_chunk(
+            single,
+            sequence,
+            limit,
+            n_observed,
+            tolerance,
+            emission=emission,
+            prior=prior,
+            accelerate=accelerate,
+        )
+
+    return jax.vmap(one)(state)

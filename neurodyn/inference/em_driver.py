@@ -1,0 +1,282 @@
+"""Run expectation-maximisation in chunks of about half a second: restarts, checkpoints, interrupts."""
+
+import hashlib
+import os
+import pathlib
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurodyn.errors import FileError
+from neurodyn.inference.em import (
+    EMState,
+    HMMParameters,
+    Sequence,
+    TransitionPrior,
+    em_chunk,
+    em_chunk_batch,
+    initial_state,
+)
+from neurodyn.inference.emissions.base import Emission
+from neurodyn.inference.progress import Progress
+
+CHUNK_SECONDS = 0.5
+BATCH_ELEMENTS = 1 << 20
+
+
+class Settings(NamedTuple):
+    """Stopping rule and services of a run."""
+
+    max_iterations: int
+    tolerance: float
+    accelerate: bool
+    progress: Progress | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint_seconds: float = 60.0
+
+
+class Run(NamedTuple):
+    """One finished restart, on the host.
+
+    Parameters
+    ----------
+    parameters : HMMParameters
+        Parameters of the last accepted objective.
+    objective : np.ndarray
+        Accepted objectives in nats (float64), shape ``(iteration,)``.
+    occupancy : np.ndarray
+        Expected bins per state, shape ``(state,)``.
+    log_normalizer : np.ndarray
+        ``log p(x_t | x_<t)`` at `parameters`, shape ``(time,)``.
+    converged, failed : bool
+        How it ended.
+    n_steps, n_rejected : int
+        Passes made, extrapolations rejected.
+    """
+
+    parameters: HMMParameters
+    objective: np.ndarray
+    occupancy: np.ndarray
+    log_normalizer: np.ndarray
+    converged: bool
+    failed: bool
+    n_steps: int
+    n_rejected: int
+
+
+def stack(starts: list[HMMParameters]) -> HMMParameters:
+    """Put several restarts on a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
+
+
+def unstack(tree: Any, index: int) -> Any:
+    """Take one restart off the leading axis."""
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def run_restarts(
+    starts: list[HMMParameters],
+    sequence: Sequence,
+    emission: Emission,
+    prior: TransitionPrior,
+    settings: Settings,
+) -> tuple[list[Run], bool]:
+    """Run every start to its end, in one batch where the work is small enough to gain from it.
+
+    Parameters
+    ----------
+    starts : list of HMMParameters
+        One per restart.
+    sequence : Sequence
+        The data.
+    emission : Emission
+        The family.
+    prior : TransitionPrior
+        Prior on the transitions.
+    settings : Settings
+        Stopping rule, progress, checkpoint.
+
+    Returns
+    -------
+    list of Run
+        One per restart that was begun.
+    bool
+        Whether the user interrupted; the runs then hold the best so far.
+
+    Raises
+    ------
+    FileError
+        If the checkpoint belongs to another fit or is damaged.
+    """
+    n_time = sequence.start.shape[0]
+    n_states = starts[0].transition.shape[-1]
+    states = [initial_state(start, n_time, settings.max_iterations) for start in starts]
+    batch = len(starts) > 1 and n_time * n_states * len(starts) <= BATCH_ELEMENTS
+    groups = [stack_states(states)] if batch else states
+    step = em_chunk_batch if batch else em_chunk
+    store = _Store(settings, _identity(sequence, emission, prior, settings, groups))
+    groups = store.resume(groups)
+    pace = _Pace()
+    interrupted = False
+    try:
+        for position, state in enumerate(groups):
+            groups[position] = _run_group(
+                state, step, sequence, emission, prior, settings, pace, store, groups, position
+            )
+    except KeyboardInterrupt:
+        interrupted = True
+    finished = [unstack(groups[0], i) for i in range(len(starts))] if batch else groups
+    begun = [_to_run(state) for state in finished if int(state.n_accepted) > 0]
+    if begun and not interrupted:
+        store.remove()
+    return begun, interrupted
+
+
+def stack_states(states: list[EMState]) -> EMState:
+    """Several restarts on a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+
+class _Pace:
+    """How many steps make a chunk; learnt from the last chunk."""
+
+    def __init__(self) -> None:
+        self.steps = 2
+
+    def learn(self, seconds: float, done: int) -> None:
+        """Adjust, at most eightfold at a time (the first chunk includes compilation)."""
+        if done > 0:
+            wanted = int(CHUNK_SECONDS * done / max(seconds, 1e-6))
+            self.steps = int(np.clip(wanted, 1, 8 * self.steps))
+
+
+def _run_group(
+    state: EMState,
+    step: Callable[..., EMState],
+    sequence: Sequence,
+    emission: Emission,
+    prior: TransitionPrior,
+    settings: Settings,
+    pace: _Pace,
+    store: "_Store",
+    groups: list[EMState],
+    position: int,
+) -> EMState:
+    """Advance one restart, or a batch, chunk by chunk; `groups` always holds the latest state."""
+    dtype = state.log_prior.dtype
+    observed = jnp.asarray(max(int(np.asarray(sequence.valid).sum()), 1), dtype)
+    tolerance = jnp.asarray(settings.tolerance, dtype)
+    while True:
+        taken = np.atleast_1d(np.asarray(state.n_steps))
+        over = np.atleast_1d(np.asarray(state.converged | state.failed))
+        if (over | (taken >= settings.max_iterations)).all():
+            return state
+        done = int(taken[~over].max())
+        limit = min(done + pace.steps, settings.max_iterations)
+        began = time.perf_counter()
+        state = step(
+            state,
+            sequence,
+            jnp.asarray(limit, jnp.int32),
+            observed,
+            tolerance,
+            emission=emission,
+            prior=prior,
+            accelerate=settings.accelerate,
+        )
+        jax.block_until_ready(state)
+        groups[position] = state
+        pace.learn(time.perf_counter() - began, int(np.max(np.asarray(state.n_steps))) - done)
+        if settings.progress is not None:
+            share = int(np.max(np.asarray(state.n_steps))) / settings.max_iterations
+            settings.progress.update(
+                (position + share) / len(groups), f"EM iteration {int(np.max(np.asarray(state.n_steps)))}"
+            )
+        store.maybe_write(groups)
+
+
+def _to_run(state: EMState) -> Run:
+    """Bring one restart to the host, with its objectives in double precision."""
+    accepted = int(state.n_accepted)
+    gains = np.asarray(state.gains, np.float64)[: min(accepted, state.gains.shape[0])]
+    log_normalizer = np.asarray(state.log_normalizer)
+    last = float(np.sum(log_normalizer, dtype=np.float64) + float(state.log_prior))
+    objective = last - (gains.sum() - np.cumsum(gains))
+    return Run(
+        parameters=state.good,
+        objective=objective,
+        occupancy=np.asarray(state.occupancy),
+        log_normalizer=log_normalizer,
+        converged=bool(state.converged),
+        failed=bool(state.failed),
+        n_steps=int(state.n_steps),
+        n_rejected=int(state.n_rejected),
+    )
+
+
+def _identity(
+    sequence: Sequence, emission: Emission, prior: TransitionPrior, settings: Settings, groups: list[EMState]
+) -> str:
+    """Digest of everything that determines the numbers of a run."""
+    digest = hashlib.sha256(
+        repr((emission, prior, settings.max_iterations, settings.tolerance, settings.accelerate)).encode()
+    )
+    for leaf in jax.tree.leaves((sequence, groups)):
+        digest.update(np.ascontiguousarray(np.asarray(leaf)).tobytes())
+    return digest.hexdigest()
+
+
+class _Store:
+    """Checkpoint file: bare arrays in an npz archive, written whole and never unpickled."""
+
+    def __init__(self, settings: Settings, identity: str) -> None:
+        self.path = None if settings.checkpoint is None else pathlib.Path(settings.checkpoint)
+        self.seconds = settings.checkpoint_seconds
+        self.identity = identity
+        self.written = time.monotonic()
+
+    def maybe_write(self, groups: list[EMState]) -> None:
+        """Write if the last checkpoint is old enough."""
+        if self.path is None or time.monotonic() - self.written < self.seconds:
+            return
+        leaves = {f"leaf{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(groups))}
+        handle, temporary = tempfile.mkstemp(suffix=".npz", dir=self.path.parent)
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, identity=np.array(self.identity), **leaves)
+        os.replace(temporary, self.path)
+        self.written = time.monotonic()
+
+    def resume(self, groups: list[EMState]) -> list[EMState]:
+        """Return the stored state where a checkpoint of this very fit exists."""
+        if self.path is None:
+            return groups
+        if not self.path.parent.is_dir():
+            raise FileError(f"the folder {self.path.parent} of the checkpoint does not exist; make it first.")
+        if not self.path.exists():
+            return groups
+        leaves, tree = jax.tree.flatten(groups)
+        try:
+            with np.load(self.path, allow_pickle=False) as stored:
+                identity = str(stored["identity"])
+                found = [stored[f"leaf{i}"] for i in range(len(leaves))] if identity == self.identity else []
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise FileError(
+                f"the checkpoint {self.path} is damaged ({error}); delete it to start anew."
+            ) from error
+        if identity != self.identity:
+            raise FileError(
+                f"the checkpoint {self.path} belongs to another fit (data, settings or key differ); delete it or "
+                "give another path."
+            )
+        return jax.tree.unflatten(tree, [jnp.asarray(leaf) for leaf in found])
+
+    def remove(self) -> None:
+        """Delete the checkpoint of a finished fit."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,216 @@
+"""A fitted hidden Markov model and its verbs."""
+
+import dataclasses
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from neurodyn.errors import ModelError
+from neurodyn.inference.em import HMMParameters, Sequence
+from neurodyn.inference.emissions.base import Emission
+from neurodyn.inference.message_passing import Messages, predict_states
+from neurodyn.models.base import Prediction
+from neurodyn.models.hmm.layout import Layout, lay_out
+from neurodyn.models.hmm.states import (
+    from_dataset,
+    match_paths,
+    posterior,
+    stationary_distribution,
+)
+from neurodyn.models.verbs import HasInfer, HasLogLikelihood, HasSimulate
+from neurodyn.recording import arrays, make
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
+    """Hidden Markov model with learnt parameters.
+
+    ``parameters`` holds ``initial`` (state), ``transition`` (state, state_next: rows lead to columns), the
+    emission's arrays (such as ``mean`` (state, unit) and ``covariance`` (state, unit, unit_2), in the units
+    of the recording), and ``trial_start`` (1 where recordings begin from ``initial``, 0 where from the
+    stationary distribution). States are ordered by their share of time.
+
+    See Also
+    --------
+    neurodyn.models.HMM : the model and its hyperparameters.
+    """
+
+    @property
+    def emission(self) -> Emission:
+        """The emission family the fit resolved to."""
+        return cast(Emission, self.model.emission)  # type: ignore[attr-defined]
+
+    @property
+    def n_states(self) -> int:
+        """Number of states."""
+        return int(self.parameters.sizes["state"])
+
+    def arrays(self, dtype: Any = np.float32) -> HMMParameters:
+        """Parameters as bare arrays, the initial distribution being the one that scoring starts from.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Floating type.
+
+        Returns
+        -------
+        HMMParameters
+            ``initial`` (state,), ``transition`` (state, state), ``emission`` (dict of arrays).
+        """
+        bare = from_dataset(self.parameters, self.emission, dtype)
+        if int(self.parameters["trial_start"]):
+            return bare
+        stationary = stationary_distribution(self.parameters["transition"].values)
+        return bare._replace(initial=jnp.asarray(stationary, bare.transition.dtype))
+
+    def _sequence(self, recording: xr.Dataset) -> tuple[Layout, Sequence, HMMParameters]:
+        """The recording on the flat time axis, and the parameters in its precision."""
+        values, mask = arrays(recording)
+        layout = lay_out(values, mask, strip=False)
+        data = self.emission.prepare(layout.values, layout.mask, layout.start)
+        sequence = Sequence(data, jnp.asarray(layout.start), jnp.asarray(layout.valid))
+        return layout, sequence, self.arrays(values.dtype)
+
+    def _messages(self, recording: xr.Dataset) -> tuple[Layout, Sequence, HMMParameters, Messages]:
+        """Run message passing over a recording."""
+        layout, sequence, parameters = self._sequence(recording)
+        return layout, sequence, parameters, posterior(parameters, sequence, emission=self.emission)
+
+    def _predict(
+        self, recording: xr.Dataset, *, mode: str, horizon: int, key: jax.Array | None
+    ) -> Prediction:
+        """Mixture over states of each state's expectation."""
+        del key
+        layout, sequence, parameters, messages = self._messages(recording)
+        data = sequence.data
+        if mode == "past":
+            probability = predict_states(
+                messages.filtered, parameters.transition, parameters.initial, sequence.start, horizon
+            )
+            data = self.emission.prepare(layout.values, np.zeros_like(layout.mask), layout.start)
+        else:
+            probability = messages.smoothed if mode == "all" else messages.filtered
+        mean, variance = self.emission.predict_mean(parameters.emission, probability, data)
+        if mean.ndim == 3:
+            categories = tuple(range(mean.shape[2]))
+            return Prediction(layout.scatter(np.asarray(mean)), None, categories)
+        return Prediction(layout.scatter(np.asarray(mean)), layout.scatter(np.asarray(variance)))
+
+    def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
+        """Log normalisers of the forward pass."""
+        layout, _, _, messages = self._messages(recording)
+        return layout.scatter(np.asarray(messages.log_normalizer, np.float64))
+
+    def _infer(self, recording: xr.Dataset) -> xr.Dataset:
+        """State probabilities and the most probable path."""
+        from neurodyn.inference.viterbi import viterbi
+
+        layout, sequence, parameters, messages = self._messages(recording)
+        log_likelihood = self.emission.log_likelihood(parameters.emission, sequence.data)
+        path, _ = viterbi(log_likelihood, parameters.transition, parameters.initial, sequence.start)
+        activity = recording["activity"]
+        dims = tuple(dim for dim in activity.dims if dim != "unit")
+        coords = {name: coord for name, coord in activity.coords.items() if set(coord.dims) <= set(dims)}
+        probability = layout.scatter(np.asarray(messages.smoothed))
+        states = layout.scatter(np.asarray(path).astype(np.int64))
+        if "trial" not in dims:
+            probability, states = probability[0], states[0]
+        result = xr.Dataset(
+            {"state_probability": ((*dims, "state"), probability), "state_path": (dims, states)},
+            coords={**coords, "state": self.parameters["state"].values},
+        )
+        result.attrs["sampling_interval"] = recording.attrs.get("sampling_interval", 1.0)
+        return result
+
+    def _simulate(self, n_time: int, n_trials: int, key: jax.Array, options: dict[str, Any]) -> xr.Dataset:
+        """Ancestral sampling of states, then of observations."""
+        if options:
+            raise ModelError(f"simulate got the unknown option {sorted(options)[0]!r}; it takes no options.")
+        parameters = self.arrays()
+        key_states, key_values = jax.random.split(key)
+        states = _draw_paths(key_states, parameters, n_time, n_trials)
+        trial_keys = jax.random.split(key_values, n_trials)
+        values = np.stack(
+            [
+                np.asarray(self.emission.sample(k, parameters.emission, s))
+                for k, s in zip(trial_keys, states, strict=True)
+            ]
+        )
+        kind = self.parameters["kind"].values if "kind" in self.parameters.coords else "continuous"
+        recording = make(
+            values,
+            sampling_interval=float(self.provenance.get("sampling_interval", 1.0)),
+            kind=kind,
+            unit=self.units,
+            source="simulated by neurodyn.models.HMMFit.simulate",
+        )
+        recording["state"] = (("trial", "time"), np.asarray(states))
+        return recording
+
+    def match(self, other: "HMMFit", recording: xr.Dataset) -> "HMMFit":
+        """Relabel another fit's states so that they agree best with this one's on a recording.
+
+        Parameters
+        ----------
+        other : HMMFit
+            A fit with the same number of states.
+        recording : xr.Dataset
+            Recording on which likeliest states are compared (Hungarian matching).
+
+        Returns
+        -------
+        HMMFit
+            `other` with its states permuted.
+
+        Raises
+        ------
+        ModelError
+            If the numbers of states differ.
+        """
+        if other.n_states != self.n_states:
+            raise ModelError(
+                f"cannot match {other.n_states} states to {self.n_states}; fit both with the same n_states."
+            )
+        mine = self.infer(recording)["state_probability"].argmax("state").values.ravel()
+        theirs = other.infer(recording)["state_probability"].argmax("state").values.ravel()
+        order, _ = match_paths(mine, theirs, self.n_states)
+        return other.permute_states(order)
+
+    def permute_states(self, order: Any) -> "HMMFit":
+        """Relabel the states.
+
+        Parameters
+        ----------
+        order : array_like of int, shape (state,)
+            New state i is old state ``order[i]``.
+
+        Returns
+        -------
+        HMMFit
+            The same model, relabelled.
+        """
+        order = np.asarray(order, int)
+        moved = self.parameters.isel(state=order, state_next=order)
+        moved = moved.assign_coords(state=np.arange(len(order)), state_next=np.arange(len(order)))
+        return dataclasses.replace(self, parameters=moved)
+
+
+def _draw_paths(key: jax.Array, parameters: HMMParameters, n_time: int, n_trials: int) -> jax.Array:
+    """State paths ``(trial, time)`` from the chain's prior."""
+    log_transition = jnp.log(parameters.transition)
+
+    def step(state: jax.Array, step_key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        following = jax.random.categorical(step_key, log_transition[state])
+        return following, following
+
+    def one(trial_key: jax.Array) -> jax.Array:
+        first_key, rest_key = jax.random.split(trial_key)
+        first = jax.random.categorical(first_key, jnp.log(parameters.initial))
+        _, rest = jax.lax.scan(step, first, jax.random.split(rest_key, n_time - 1))
+        return jnp.concatenate([first[None], rest])
+
+    return jax.vmap(one)(jax.random.split(key, n_trials))

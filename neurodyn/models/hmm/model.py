@@ -1,0 +1,261 @@
+"""The hidden Markov model: hyperparameters and how it is fitted."""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from neurodyn.errors import ModelError, NeurodynWarning, RecordingError
+from neurodyn.inference.em import Sequence, TransitionPrior
+from neurodyn.inference.em_driver import Run, Settings, run_restarts
+from neurodyn.inference.emissions.base import Emission
+from neurodyn.models.base import Model, Trace
+from neurodyn.models.hmm.choices import emission_for, named_emission
+from neurodyn.models.hmm.fit import HMMFit
+from neurodyn.models.hmm.layout import Layout, lay_out
+from neurodyn.models.hmm.starting import draw_starts, given_start, reseed
+from neurodyn.models.hmm.states import agreement, permute, to_dataset
+from neurodyn.recording import arrays
+
+STARTS = ("auto", "trial", "stationary")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HMM(Model):
+    """Hidden Markov model with `n_states` discrete states.
+
+    .. math::
+
+        z_1 \\sim \\pi, \\qquad z_t \\sim A_{z_{t-1} \\cdot}, \\qquad
+        x_t \\mid z_t = k \\sim \\mathrm{emission}_k
+
+    Missing entries are marginalised exactly: a bin's missing dimensions are dropped, a bin without any
+    observation has likelihood 1.
+
+    Parameters
+    ----------
+    n_states : int
+        Number of states K, 1 or more.
+    emission : str or Emission
+        ``"auto"`` chooses by the kind of the units: Gaussian for continuous, Poisson for counts, Bernoulli
+        for binary, categorical for categorical ones. Other names: ``"gaussian"``, ``"gaussian_diagonal"``,
+        ``"gaussian_tied"``, ``"gaussian_low_rank"``, ``"autoregressive"``, ``"poisson"``, ``"bernoulli"``,
+        ``"categorical"``; or an object of `neurodyn.inference.emissions` for further settings (order of the
+        autoregression, rank, priors).
+    sticky : float
+        Pseudo-counts added to the diagonal of the transition matrix (0: none).
+    concentration : float
+        Dirichlet concentration of the rows of the transition matrix and of the initial distribution
+        (1: flat, maximum likelihood).
+    start : {"auto", "trial", "stationary"}
+        Where a recording begins when it is predicted or scored: from the initial distribution learnt over
+        trials (``"trial"``), or from the chain's stationary distribution. ``"auto"`` takes the first where
+        the training recording has at least two trials. (The distribution learnt from a single first bin is
+        one-hot; scoring with it costs hundreds of nats.)
+
+    Raises
+    ------
+    ModelError
+        If a hyperparameter is out of range.
+
+    See Also
+    --------
+    neurodyn.models.HMMFit : what `fit` returns.
+
+    Notes
+    -----
+    Options of `fit`: ``restarts`` (default 5) runs from different starts, of which the best training
+    objective is kept; ``start_parameters`` (a Dataset as in `HMMFit.parameters`) begins there instead;
+    ``max_iterations`` (1000), ``tolerance`` (1e-6 nats per bin, two plain steps in a row), ``accelerate``
+    (True), ``progress`` (an object with ``update(fraction, text)``), ``checkpoint`` (a path; a killed fit
+    resumes from it to the same numbers), ``checkpoint_seconds`` (60).
+
+    Memory: about 8 arrays of (bins x states) beside the data; nothing of size bins x units squared.
+
+    References
+    ----------
+    Rabiner (1989), Proceedings of the IEEE 77, doi:10.1109/5.18626. Acceleration: Varadhan and Roland
+    (2008), Scandinavian Journal of Statistics 35, doi:10.1111/j.1467-9469.2007.00585.x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import neurodyn
+    >>> values = np.repeat([[0.0], [5.0], [0.0]], 40, axis=0) + np.random.default_rng(0).normal(size=(120, 1))
+    >>> recording = neurodyn.recording.make(values, sampling_interval=0.1)
+    >>> fit = neurodyn.models.HMM(n_states=2).fit(recording, key=0)
+    >>> [round(float(value)) for value in sorted(fit.parameters["mean"].values.ravel())]
+    [0, 5]
+    """
+
+    name: ClassVar[str] = "hmm"
+    kinds: ClassVar[frozenset[str]] = frozenset({"continuous", "count", "binary", "categorical"})
+    citations: ClassVar[tuple[str, ...]] = ("rabiner1989", "dempster1977", "varadhan2008")
+    fit_options: ClassVar[Mapping[str, Any]] = {
+        "restarts": 5,
+        "start_parameters": None,
+        "max_iterations": 1000,
+        "tolerance": 1e-6,
+        "accelerate": True,
+        "progress": None,
+        "checkpoint": None,
+        "checkpoint_seconds": 60.0,
+    }
+    fit_type: ClassVar[type[HMMFit]] = HMMFit
+
+    n_states: int
+    emission: str | Emission = "auto"
+    sticky: float = 0.0
+    concentration: float = 1.0
+    start: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the hyperparameters."""
+        if (
+            isinstance(self.n_states, bool)
+            or not isinstance(self.n_states, (int, np.integer))
+            or self.n_states < 1
+        ):
+            raise ModelError(f"n_states is {self.n_states!r}; it must be a whole number, 1 or more.")
+        if isinstance(self.emission, str) and self.emission != "auto":
+            object.__setattr__(self, "emission", named_emission(self.emission))
+        if not isinstance(self.emission, (str, Emission)):
+            raise ModelError(
+                f"emission is a {type(self.emission).__name__}; give a name or an object of neurodyn.inference.emissions."
+            )
+        if not (np.isfinite(self.sticky) and self.sticky >= 0):
+            raise ModelError(
+                f"sticky is {self.sticky!r}; it must be a finite number of pseudo-counts, 0 or more."
+            )
+        if not (np.isfinite(self.concentration) and self.concentration >= 1):
+            raise ModelError(f"concentration is {self.concentration!r}; it must be finite and 1 or more.")
+        if self.start not in STARTS:
+            raise ModelError(f"start is {self.start!r}; choose one of {', '.join(STARTS)}.")
+
+    @property
+    def reach(self) -> int:
+        """Bins of the past that the emission itself needs (the order of an autoregression)."""
+        return 0 if isinstance(self.emission, str) else self.emission.reach
+
+    def _fit(
+        self, recording: xr.Dataset, *, inputs: xr.Dataset | None, key: jax.Array, options: dict[str, Any]
+    ) -> HMMFit:
+        """Expectation-maximisation from several starts."""
+        del inputs  # the likelihood is the objective: nothing is encoded, so nothing can be fed
+        emission = emission_for(self.emission, recording)
+        _check_options(options)
+        values, mask = arrays(recording)
+        if not mask.any():
+            raise RecordingError(
+                "activity is NaN everywhere, so there is nothing to fit; unhide some entries."
+            )
+        layout = lay_out(values, mask, strip=True)
+        n_bins = int(layout.mask.any(axis=1).sum())
+        if n_bins <= self.reach:
+            raise RecordingError(
+                f"activity has {n_bins} observed time bins, but the emission reaches {self.reach} bins back; give a "
+                "longer recording or a lower order."
+            )
+        if n_bins < self.n_states:
+            raise RecordingError(
+                f"activity has {n_bins} observed time bins for {self.n_states} states; give a longer recording or "
+                "fewer states."
+            )
+        data = emission.prepare(layout.values, layout.mask, layout.start)
+        sequence = Sequence(data, jnp.asarray(layout.start), jnp.asarray(layout.valid))
+        prior = TransitionPrior(concentration=float(self.concentration), sticky=float(self.sticky))
+        if options["start_parameters"] is not None:
+            starts = [
+                given_start(options["start_parameters"], self.n_states, recording, values.dtype, emission)
+            ]
+        else:
+            starts = draw_starts(key, emission, data, layout, self.n_states, int(options["restarts"]))
+        settings = Settings(
+            max_iterations=int(options["max_iterations"]),
+            tolerance=float(options["tolerance"]),
+            accelerate=bool(options["accelerate"]),
+            progress=options["progress"],
+            checkpoint=options["checkpoint"],
+            checkpoint_seconds=float(options["checkpoint_seconds"]),
+        )
+        runs, interrupted = run_restarts(starts, sequence, emission, prior, settings)
+        if not runs:
+            raise KeyboardInterrupt
+        best = _best(runs)
+        if not interrupted and options["start_parameters"] is None:
+            best, interrupted = reseed(best, sequence, layout, emission, prior, settings, key)
+        trace = _trace(best, runs, interrupted, settings, emission, sequence, layout)
+        parameters = best.parameters
+        if options["start_parameters"] is None:
+            parameters = permute(parameters, np.argsort(-best.occupancy, kind="stable"), emission.dimensions)
+        n_trials = int(mask.any(axis=(1, 2)).sum())
+        dataset = to_dataset(parameters, emission, recording)
+        dataset["trial_start"] = (
+            (),
+            np.asarray(self.start == "trial" or (self.start == "auto" and n_trials >= 2), dtype=np.int8),
+        )
+        return HMMFit(model=dataclasses.replace(self, emission=emission), parameters=dataset, trace=trace)
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Refuse options out of range by name."""
+    for name in ("restarts", "max_iterations"):
+        value = options[name]
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ModelError(f"{name} is {value!r}; it must be a whole number, 1 or more.")
+    if not options["tolerance"] >= 0:
+        raise ModelError(f"tolerance is {options['tolerance']!r}; it must be 0 or more (nats per bin).")
+
+
+def _best(runs: list[Run]) -> Run:
+    """The run with the highest final objective among those that did not fail, if any."""
+    sound = [run for run in runs if not run.failed] or runs
+    return max(sound, key=lambda run: run.objective[-1])
+
+
+def _trace(
+    best: Run,
+    runs: list[Run],
+    interrupted: bool,
+    settings: Settings,
+    emission: Emission,
+    sequence: Sequence,
+    layout: Layout,
+) -> Trace:
+    """What happened, with a warning wherever the reader must know."""
+    failed = sum(run.failed for run in runs)
+    if failed:
+        warnings.warn(
+            f"{failed} of {len(runs)} restarts met an objective that is not finite and stopped at the last good "
+            "parameters; check the recording for outliers, or add a prior.",
+            NeurodynWarning,
+        )
+    if interrupted:
+        reason = f"interrupted after {best.n_steps} steps; the best parameters so far are kept"
+        warnings.warn(f"the fit was {reason}.", NeurodynWarning)
+    elif best.converged:
+        reason = f"gain below {settings.tolerance:g} nats per bin twice in a row, after {best.n_steps} steps"
+    elif best.failed:
+        reason = f"objective not finite at step {best.n_steps}; the last good parameters are kept"
+    else:
+        reason = f"max_iterations reached ({settings.max_iterations}) before convergence"
+        warnings.warn(f"the fit stopped unconverged: {reason}; raise max_iterations.", NeurodynWarning)
+    empty = np.flatnonzero(best.occupancy < 1.0)
+    if len(empty):
+        warnings.warn(
+            f"{len(empty)} of {len(best.occupancy)} states hold less than one expected time bin even after "
+            "re-seeding; fewer states suffice.",
+            NeurodynWarning,
+        )
+    return Trace(
+        objective=best.objective,
+        converged=best.converged and not interrupted,
+        reason=reason,
+        restarts=np.array([run.objective[-1] for run in runs]),
+        agreement=agreement(best, runs, emission, sequence, layout),
+    )

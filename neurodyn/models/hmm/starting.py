@@ -1,0 +1,124 @@
+"""Where expectation-maximisation begins: clustered starts, given parameters, re-seeded empty states."""
+
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from neurodyn.errors import ModelError, NeurodynWarning
+from neurodyn.inference.em import HMMParameters, Sequence, TransitionPrior
+from neurodyn.inference.em_driver import Run, Settings, run_restarts
+from neurodyn.inference.emissions.base import Emission
+from neurodyn.models.base import Fit
+from neurodyn.models.hmm.layout import Layout
+from neurodyn.models.hmm.states import from_dataset, posterior
+
+RESEED_ATTEMPTS = 3
+PRIOR_STAY = 0.9
+
+
+def draw_starts(
+    key: jax.Array, emission: Emission, data: Any, layout: Layout, n_states: int, n_restarts: int
+) -> list[HMMParameters]:
+    """Parameters from several clusterings of the bins into states."""
+    from neurodyn.inference.initialise import start_labels
+
+    key_labels, key_parameters = jax.random.split(key)
+    labels = start_labels(
+        key_labels, layout.values, layout.mask, layout.start, n_states, n_restarts, emission
+    )
+    keys = jax.random.split(key_parameters, n_restarts)
+    return [
+        from_labels(k, emission, data, layout, np.asarray(row), n_states)
+        for k, row in zip(keys, labels, strict=True)
+    ]
+
+
+def from_labels(
+    key: jax.Array, emission: Emission, data: Any, layout: Layout, labels: np.ndarray, n_states: int
+) -> HMMParameters:
+    """One M-step from an assignment of bins to states; transitions are counted, with a weak prior."""
+    seen = layout.mask.any(axis=1)
+    responsibilities = np.zeros((len(labels), n_states), layout.values.dtype)
+    responsibilities[seen, labels[seen]] = 1.0
+    emitted = emission.start_from_data(key, data, jnp.asarray(responsibilities))
+    inside = seen[1:] & seen[:-1] & ~layout.start[1:]
+    counts = np.full((n_states, n_states), (1 - PRIOR_STAY) / max(n_states - 1, 1))
+    np.fill_diagonal(counts, PRIOR_STAY if n_states > 1 else 1.0)
+    counts *= n_states
+    np.add.at(counts, (labels[:-1][inside], labels[1:][inside]), 1.0)
+    first = np.ones(n_states)
+    begins = layout.start & layout.valid & seen
+    np.add.at(first, labels[begins], 1.0)
+    dtype = layout.values.dtype
+    return HMMParameters(
+        jnp.asarray(first / first.sum(), dtype),
+        jnp.asarray(counts / counts.sum(axis=1, keepdims=True), dtype),
+        emitted,
+    )
+
+
+def given_start(
+    start: Any, n_states: int, recording: xr.Dataset, dtype: Any, emission: Emission
+) -> HMMParameters:
+    """Parameters the user gave, as a Dataset or a fit."""
+    data = start.parameters if isinstance(start, Fit) else start
+    if not isinstance(data, xr.Dataset):
+        raise ModelError(
+            f"start_parameters is a {type(start).__name__}; give a Dataset as in HMMFit.parameters, or an HMMFit."
+        )
+    missing = [name for name in ("initial", "transition", *emission.dimensions) if name not in data]
+    if missing:
+        raise ModelError(
+            f"start_parameters lacks {missing[0]!r}; it needs initial, transition and the emission's arrays."
+        )
+    if data.sizes["state"] != n_states:
+        raise ModelError(f"start_parameters has {data.sizes['state']} states, the model {n_states}.")
+    labels = recording["unit"].values
+    if "unit" in data.coords and not np.array_equal(data["unit"].values, labels):
+        data = data.sel(unit=labels)
+        if "unit_2" in data.coords:
+            data = data.sel(unit_2=labels)
+    return from_dataset(data, emission, dtype)
+
+
+def reseed(
+    best: Run,
+    sequence: Sequence,
+    layout: Layout,
+    emission: Emission,
+    prior: TransitionPrior,
+    settings: Settings,
+    key: jax.Array,
+) -> tuple[Run, bool]:
+    """Give states that lost all their bins to the worst explained ones, and keep what is better."""
+    for attempt in range(RESEED_ATTEMPTS):
+        empty = np.flatnonzero(best.occupancy < 1.0)
+        if not len(empty) or best.failed:
+            return best, False
+        labels = np.asarray(
+            jnp.argmax(posterior(best.parameters, sequence, emission=emission).smoothed, axis=1)
+        ).copy()
+        seen = np.flatnonzero(layout.mask.any(axis=1))
+        worst = seen[np.argsort(best.log_normalizer[seen])]
+        share = max(len(seen) // (4 * len(best.occupancy)), 1)
+        for position, state in enumerate(empty):
+            labels[worst[position * share : (position + 1) * share]] = state
+        start = from_labels(
+            jax.random.fold_in(key, attempt), emission, sequence.data, layout, labels, len(best.occupancy)
+        )
+        again = settings._replace(checkpoint=None)
+        runs, interrupted = run_restarts([start], sequence, emission, prior, again)
+        warnings.warn(
+            f"{len(empty)} of {len(best.occupancy)} states lost all their bins and were re-seeded from the worst "
+            "explained ones.",
+            NeurodynWarning,
+        )
+        if runs and not runs[0].failed and runs[0].objective[-1] > best.objective[-1]:
+            best = runs[0]
+        if interrupted:
+            return best, True
+    return best, False

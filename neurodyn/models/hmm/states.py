@@ -1,0 +1,123 @@
+"""States as labelled arrays: ordering, matching, agreement between runs, stationary distribution."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from scipy.optimize import linear_sum_assignment
+
+from neurodyn.inference.em import HMMParameters, Sequence
+from neurodyn.inference.em_driver import Run
+from neurodyn.inference.emissions.base import Emission
+from neurodyn.inference.message_passing import Messages, forward_backward
+from neurodyn.models.hmm.layout import Layout
+
+UNIT_DIMS = ("unit", "unit_2")
+
+
+@functools.partial(jax.jit, static_argnames=("emission",))
+def posterior(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> Messages:
+    """Messages of a flat sequence at given parameters."""
+    log_likelihood = emission.log_likelihood(parameters.emission, sequence.data)
+    return forward_backward(
+        log_likelihood, parameters.transition, parameters.initial, sequence.start, valid=sequence.valid
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("emission",))
+def likeliest(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> jax.Array:
+    """Most probable state of each flat bin."""
+    return jnp.argmax(posterior(parameters, sequence, emission=emission).smoothed, axis=1).astype(jnp.int16)
+
+
+def stationary_distribution(transition: np.ndarray) -> np.ndarray:
+    """Long-run distribution of a chain, shape ``(state,)``.
+
+    A reducible chain has several; then the limit of occupancy averages from the uniform start is taken.
+    """
+    matrix = np.asarray(transition, np.float64)
+    matrix = matrix / matrix.sum(axis=1, keepdims=True)
+    n_states = len(matrix)
+    system = np.vstack([matrix.T - np.eye(n_states), np.ones(n_states)])
+    target = np.append(np.zeros(n_states), 1.0)
+    solution, _, rank, _ = np.linalg.lstsq(system, target, rcond=1e-10)
+    if rank < n_states:
+        average, power = np.eye(n_states), matrix
+        for _ in range(60):
+            average, power = 0.5 * (average + average @ power), power @ power
+        solution = np.full(n_states, 1.0 / n_states) @ average
+    solution = np.clip(solution, 0.0, None)
+    return solution / solution.sum()
+
+
+def permute(parameters: HMMParameters, order: np.ndarray, dimensions: Any) -> HMMParameters:
+    """Relabel the states: new state i is old state ``order[i]``."""
+    emitted = {
+        name: jnp.take(value, order, axis=dimensions[name].index("state"))
+        if "state" in dimensions[name]
+        else value
+        for name, value in parameters.emission.items()
+    }
+    return HMMParameters(parameters.initial[order], parameters.transition[order][:, order], emitted)
+
+
+def match_paths(reference: np.ndarray, other: np.ndarray, n_states: int) -> tuple[np.ndarray, float]:
+    """Permutation of `other`'s states that agrees best with `reference`, and the share of agreeing bins."""
+    table = np.zeros((n_states, n_states))
+    np.add.at(table, (reference, other), 1.0)
+    rows, columns = linear_sum_assignment(-table)
+    order = np.empty(n_states, int)
+    order[rows] = columns
+    return order, float(table[rows, columns].sum() / max(len(reference), 1))
+
+
+def agreement(best: Run, runs: list[Run], emission: Emission, sequence: Sequence, layout: Layout) -> float:
+    """Mean share of bins on which the other runs' likeliest states agree with the best run's."""
+    others = [run for run in runs if run is not best and not run.failed]
+    if not others:
+        return float("nan")
+    n_states = len(best.occupancy)
+    size = len(layout.index)
+    reference = np.asarray(likeliest(best.parameters, sequence, emission=emission))[:size]
+    shares = [
+        match_paths(
+            reference, np.asarray(likeliest(run.parameters, sequence, emission=emission))[:size], n_states
+        )[1]
+        for run in others
+    ]
+    return float(np.mean(shares))
+
+
+def to_dataset(parameters: HMMParameters, emission: Emission, recording: xr.Dataset) -> xr.Dataset:
+    """Label the parameters with states and the recording's units."""
+    n_states = parameters.transition.shape[0]
+    labels = recording["unit"].values
+    coords: dict[str, Any] = {"state": np.arange(n_states), "state_next": np.arange(n_states), "unit": labels}
+    variables: dict[str, Any] = {
+        "initial": (("state",), np.asarray(parameters.initial)),
+        "transition": (("state", "state_next"), np.asarray(parameters.transition)),
+    }
+    for name, value in parameters.emission.items():
+        dims = emission.dimensions[name]
+        variables[name] = (dims, np.asarray(value))
+        if "unit_2" in dims:
+            coords["unit_2"] = labels
+    data = xr.Dataset(variables, coords=coords)
+    for name, coord in recording["unit"].coords.items():
+        if name != "unit" and coord.dims == ("unit",):
+            data = data.assign_coords({name: ("unit", coord.values)})
+    return data
+
+
+def from_dataset(data: xr.Dataset, emission: Emission, dtype: Any) -> HMMParameters:
+    """Bare arrays from labelled parameters."""
+    emitted = {
+        name: jnp.asarray(data[name].transpose(*dims).values, dtype)
+        for name, dims in emission.dimensions.items()
+    }
+    return HMMParameters(
+        jnp.asarray(data["initial"].values, dtype), jnp.asarray(data["transition"].values, dtype), emitted
+    )
