@@ -1,10 +1,28 @@
 """Sphinx configuration."""
 
+import importlib
+import pkgutil
+
 import matplotlib
 
 import neurodyn
 
 matplotlib.use("agg")
+
+
+def show_all_to_autosummary(name: str) -> None:
+    """Autosummary heeds `__all__` only where `dir` lists it, which lazily loaded packages do not."""
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        return  # autosummary warns about it, with the reason
+    if hasattr(module, "__all__"):
+        module.__dir__ = lambda: [*module.__all__, "__all__"]
+
+
+for package in pkgutil.walk_packages(neurodyn.__path__, "neurodyn.", onerror=lambda name: None):
+    if package.ispkg:
+        show_all_to_autosummary(package.name)
 
 project = "neurodyn"
 author = "The neurodyn developers"
