@@ -1,0 +1,117 @@
+"""Open an NWB file after making sure it is one and names nothing outside its own folder."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from neurodyn.errors import FileError
+from neurodyn.io.files import existing_file, inside_folder, is_hdf5, listing, reading
+
+
+def sniff(path: Path) -> bool:
+    """Whether a file is HDF5 with the attribute that every NWB 2 file has."""
+    import h5py
+
+    if not is_hdf5(path):
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return is_nwb(file)
+    except OSError:
+        return path.suffix.lower() == ".nwb"
+
+
+def is_nwb(file) -> bool:
+    """Whether an open HDF5 file says it is NWB."""
+    return "nwb_version" in file.attrs or "nwb_version" in file
+
+
+@contextlib.contextmanager
+def open_nwb(path) -> Iterator:
+    """Yield the `pynwb.NWBFile` of a path; whatever is wrong with the file is one FileError."""
+    import h5py
+
+    path = existing_file(path)
+    if not is_hdf5(path):
+        raise FileError(f"{path} is not NWB: it does not begin like an HDF5 file; see neurodyn.io.inspect(path).")
+    with reading(path, "NWB"), h5py.File(path, "r") as file:
+        if not is_nwb(file):
+            raise FileError(
+                f"{path} is an HDF5 file but not NWB (no `nwb_version`); it holds {listing(datasets(file), 5)}: "
+                "read one of them with neurodyn.io.read_array(path, key=...)."
+            )
+        if "nwb_version" not in file.attrs:
+            raise FileError(f"{path} is NWB version 1, which is not read; convert it to NWB 2 first.")
+        refuse_outside_links(file, path)
+    with _opened(path) as nwbfile:
+        yield nwbfile
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator:
+    """The file through pynwb, its note about cached schema versions silenced."""
+    with reading(path, "NWB"):
+        import pynwb
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Ignoring .*cached namespace")
+            handle = pynwb.NWBHDF5IO(path=str(path), mode="r", load_namespaces=True)
+            try:
+                nwbfile = handle.read()
+            except BaseException:
+                handle.close()
+                raise
+    try:
+        with reading(path, "NWB"):
+            yield nwbfile
+    finally:
+        handle.close()
+
+
+def refuse_outside_links(file, path: Path) -> None:
+    """Refuse HDF5 external links, external storage and virtual sources that leave the file's folder."""
+    import h5py
+
+    folder = path.resolve().parent
+    groups = [file]
+    seen = set()
+    while groups:
+        group = groups.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                inside_folder(link.filename, folder, source=path)
+                continue
+            if isinstance(link, h5py.SoftLink):
+                continue
+            item = group[name]
+            identity = h5py.h5o.get_info(item.id).addr
+            if identity in seen:
+                continue
+            seen.add(identity)
+            if isinstance(item, h5py.Group):
+                groups.append(item)
+            elif isinstance(item, h5py.Dataset):
+                for stored in item.external or ():
+                    inside_folder(stored[0], folder, source=path)
+                if item.is_virtual:
+                    for source in item.virtual_sources():
+                        if source.file_name != ".":
+                            inside_folder(source.file_name, folder, source=path)
+
+
+def datasets(file) -> list[dict]:
+    """Rows for `inspect` of every dataset of an open HDF5 file; links are not followed out of it."""
+    import h5py
+
+    rows = []
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            rows.append(
+                {"kind": "dataset", "name": name, "shape": tuple(item.shape or ()), "note": str(item.dtype)}
+            )
+
+    file.visititems(visit)
+    return rows

@@ -1,0 +1,221 @@
+"""Which loader reads a file: built-in ones in a table, a lab's own by the entry point `neurodyn.loaders`."""
+
+import functools
+import importlib.metadata
+import inspect as introspection
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neurodyn.errors import FileError, ModelError
+from neurodyn.io.files import READ_ERRORS, existing_file, first_line, suffix_of, warn
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+GROUP = "neurodyn.loaders"
+
+BUILT_IN = {
+    "nwb": "neurodyn.io.nwb:LOADER",
+    "fmri": "neurodyn.io.fmri:LOADER",
+    "ieeg": "neurodyn.io.ieeg:LOADER",
+    "recording": "neurodyn.io.saved:LOADER",
+    "table": "neurodyn.io.table:LOADER",
+    "spikes": "neurodyn.io.spike_table:LOADER",
+    "array": "neurodyn.io.arrays:LOADER",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loader:
+    """One file format: how to recognise it, list it and read it.
+
+    Parameters
+    ----------
+    name : str
+        Registry key, the `loader=` of `read`.
+    suffixes : tuple of str
+        Usual file name endings, lower case with the dot; they only rank loaders that accept the content.
+    sniff : callable
+        `sniff(path) -> bool`: whether the content may be of this format; cheap, never raises for a file.
+    inspect : callable
+        `inspect(path) -> DataFrame` with the columns of `neurodyn.io.inspect`.
+    read : callable
+        `read(path, **options) -> xarray.Dataset` that passes `neurodyn.recording.check`.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    sniff: Callable[[Path], bool]
+    inspect: Callable[[Path], "pandas.DataFrame"]
+    read: Callable[..., "xarray.Dataset"]
+
+
+@functools.cache
+def _built_in(name: str) -> Loader:
+    """The loader object of a row of the built-in table."""
+    return importlib.metadata.EntryPoint(name, BUILT_IN[name], GROUP).load()
+
+
+def loaders() -> dict[str, Loader]:
+    """All loaders by name; a broken plug-in is left out with a warning.
+
+    Returns
+    -------
+    dict of str to Loader
+        Built-in loaders first, then those of the entry-point group `neurodyn.loaders`.
+
+    Examples
+    --------
+    >>> from neurodyn.io.registry import loaders
+    >>> "nwb" in loaders()
+    True
+    """
+    found = {name: _built_in(name) for name in BUILT_IN}
+    for point in importlib.metadata.entry_points(group=GROUP):
+        try:
+            loader = point.load()
+        except (*READ_ERRORS, NameError, SyntaxError) as error:
+            warn(f"The loader plug-in {point.name!r} ({point.value}) is left out: {first_line(error)}")
+            continue
+        if not isinstance(loader, Loader):
+            warn(f"The loader plug-in {point.name!r} ({point.value}) is left out: it is not a neurodyn.io.Loader.")
+        elif point.name in found:
+            warn(f"The loader plug-in {point.name!r} ({point.value}) is left out: the name is taken.")
+        else:
+            found[point.name] = loader
+    return found
+
+
+def _accepts(loader: Loader, path: Path) -> bool:
+    """Whether a loader recognises the content; a plug-in that breaks here is skipped with a warning."""
+    try:
+        return bool(loader.sniff(path))
+    except READ_ERRORS as error:
+        warn(f"The loader {loader.name!r} failed to look at {path} and is skipped: {first_line(error)}")
+        return False
+
+
+def _understands(loader: Loader, options: dict) -> bool:
+    """Whether a loader's `read` has all the named options."""
+    parameters = introspection.signature(loader.read).parameters.values()
+    if any(parameter.kind is introspection.Parameter.VAR_KEYWORD for parameter in parameters):
+        return True
+    return set(options) <= {parameter.name for parameter in parameters}
+
+
+def find_loader(path: Path, options: dict, name: str | None = None) -> Loader:
+    """The one loader for a file: by name, else by content, file ending and the options given."""
+    known = loaders()
+    if name is not None:
+        if name not in known:
+            raise ModelError(f"There is no loader {name!r}; known loaders: {', '.join(known)}.")
+        return known[name]
+    accepting = [loader for loader in known.values() if _accepts(loader, path)]
+    if not accepting:
+        raise FileError(
+            f"{path} is of no known format (its content was looked at, not only its name); known loaders: "
+            f"{', '.join(known)}; name one with loader=..., or make an array of it and call neurodyn.recording.make."
+        )
+    candidates = accepting
+    for narrower in (
+        [loader for loader in candidates if suffix_of(path) in loader.suffixes],
+        [loader for loader in candidates if _understands(loader, options)],
+    ):
+        kept = [loader for loader in candidates if loader in narrower]
+        candidates = kept or candidates
+    if len(candidates) > 1:
+        names = ", ".join(loader.name for loader in candidates)
+        raise FileError(
+            f"{path} can be read by several loaders ({names}) and the options given fit all of them; "
+            f"name one, e.g. loader={candidates[0].name!r}."
+        )
+    loader = candidates[0]
+    if not _understands(loader, options):
+        allowed = ", ".join(list(introspection.signature(loader.read).parameters)[1:])
+        unknown = ", ".join(
+            sorted(set(options) - set(introspection.signature(loader.read).parameters))
+        )
+        raise ModelError(f"The loader {loader.name!r} of {path} has no option {unknown}; it has: {allowed}.")
+    return loader
+
+
+def read(path, *, loader: str | None = None, **options) -> "xarray.Dataset":
+    """Read a lab's file into a recording, whatever its format.
+
+    The loader is chosen by the file's content, then its name's ending, then the options given;
+    options go to that loader: see `read_nwb`, `read_fmri`, `read_ieeg`, `read_table`,
+    `read_spike_table`, `read_array`.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    loader : str, optional
+        Name of the loader, where the choice is not clear.
+    **options
+        Options of the loader.
+
+    Returns
+    -------
+    xarray.Dataset
+        A recording, `activity` on (time, unit) or (trial, time, unit), in SI units.
+
+    Raises
+    ------
+    FileError
+        The file is missing, empty, a directory, damaged, or of no known or of an ambiguous format.
+
+    Examples
+    --------
+    >>> import numpy, tempfile, pathlib
+    >>> from neurodyn.io import read
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name) / "rates.npy"
+    >>> numpy.save(path, numpy.zeros((100, 3)))
+    >>> dict(read(path, sampling_interval=0.1, loader="array").sizes)
+    {'time': 100, 'unit': 3}
+    """
+    path = existing_file(path, folder=True)
+    return find_loader(path, options, loader).read(path, **options)
+
+
+def inspect(path, *, loader: str | None = None) -> "pandas.DataFrame":
+    """What is in this file, as a table: a person's first question.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    loader : str, optional
+        Name of the loader, where the choice is not clear.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per item: `kind`, `name` (as the loader's options take it), `shape`, `rate` (Hz),
+        `unit` (as the file states it), `duration` (s) and `note`.
+
+    Raises
+    ------
+    FileError
+        The file is missing, empty, a directory, damaged or of no known format.
+
+    Examples
+    --------
+    >>> import numpy, tempfile, pathlib
+    >>> from neurodyn.io import inspect
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name) / "rates.npy"
+    >>> numpy.save(path, numpy.zeros((100, 3)))
+    >>> inspect(path)["shape"][0]
+    (100, 3)
+    """
+    path = existing_file(path, folder=True)
+    if loader is not None:
+        return find_loader(path, {}, loader).inspect(path)
+    known = [candidate for candidate in loaders().values() if _accepts(candidate, path)]
+    ranked = sorted(known, key=lambda candidate: suffix_of(path) not in candidate.suffixes)
+    return (ranked[0] if ranked else find_loader(path, {})).inspect(path)
