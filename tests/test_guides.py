@@ -1,0 +1,86 @@
+"""What the guides show runs as it is printed, on a small file of the same kind."""
+
+import datetime
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from neurodyn.models import Fit
+from neurodyn.recording import check, make
+
+ROOT = pathlib.Path(__file__).parent.parent
+READER_PAGES = ("README.md", "docs/guides/from-file-to-verdict.md", "docs/guides/bring-your-own-data.md")
+
+
+def code_of(page: str) -> str:
+    """Python blocks of a page, in order, as one program."""
+    return "\n".join(
+        re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    )
+
+
+def run(page: str) -> dict:
+    """Run a page's program; its variables."""
+    names: dict = {"__name__": f"guide_{pathlib.Path(page).stem.replace('-', '_')}"}
+    exec(compile(code_of(page), page, "exec"), names)
+    return names
+
+
+@pytest.fixture
+def session(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A folder, made the current one, that holds ``session.nwb`` with six units."""
+    from pynwb import NWBHDF5IO, NWBFile
+
+    generator = np.random.default_rng(0)
+    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    file = NWBFile(session_description="simulated", identifier="guide", session_start_time=start)
+    fast = np.repeat(generator.random(12) < 0.5, 5.0)
+    for unit in range(6):
+        rate = np.where(fast == (unit < 3), 12.0, 2.0)
+        counts = generator.poisson(rate)
+        times = np.concatenate([second + generator.random(n) for second, n in enumerate(counts)])
+        file.add_unit(spike_times=np.sort(times), obs_intervals=[[0.0, 60.0]])
+    path = tmp_path / "session.nwb"
+    with NWBHDF5IO(str(path), "w") as writer:
+        writer.write(file)
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+@pytest.mark.parametrize("page", READER_PAGES)
+def test_the_code_of_a_guide_runs(page: str, session: pathlib.Path) -> None:
+    assert session.exists()
+    names = run(page)
+    recordings = [
+        names[name] for name in ("recording", "mine", "counts") if hasattr(names.get(name), "sizes")
+    ]
+    assert recordings
+    for recording in recordings:
+        check(recording)
+
+
+def test_the_report_of_the_guide_is_written(session: pathlib.Path) -> None:
+    run("docs/guides/from-file-to-verdict.md")
+    assert "<html" in (session.parent / "report.html").read_text()
+
+
+def test_the_example_model_fits_and_predicts() -> None:
+    names = run("docs/developers/how-to-add-a-model.md")
+    recording = make(np.array([[1.0, 10.0], [3.0, np.nan]]), sampling_interval=1.0)
+    fit = names["ShrunkMean"](weight=0.0).fit(recording, key=0)
+    assert isinstance(fit, Fit)
+    np.testing.assert_allclose(fit.predict(recording)["mean"].values, [[2.0, 10.0], [2.0, 10.0]])
+
+
+def test_the_example_loader_reads_its_file(tmp_path: pathlib.Path) -> None:
+    names = run("docs/developers/how-to-add-a-loader.md")
+    path = tmp_path / "session.mylab"
+    volts = np.arange(24, dtype="<f4").reshape(3, 8)
+    path.write_bytes(names["MAGIC"] + volts.tobytes())
+    loader = names["LOADER"]
+    assert loader.sniff(path)
+    recording = check(loader.read(path))
+    np.testing.assert_array_equal(recording["activity"].values, volts)
+    assert list(loader.inspect(path)["duration"]) == pytest.approx([0.3])
