@@ -8,7 +8,7 @@ from neurodyn import recording
 from neurodyn.errors import FileError, ModelError
 from neurodyn.io.arrays import inspect_arrays, load_array, stored_arrays
 from neurodyn.io.arrays import sniff as sniff_arrays
-from neurodyn.io.files import existing_file
+from neurodyn.io.files import existing_file, suffix_of
 from neurodyn.io.registry import Loader
 from neurodyn.io.table import inspect_table, load_frame
 from neurodyn.io.table import sniff as sniff_table
@@ -22,11 +22,14 @@ TRIAL_NAMES = ("trial_ids", "trials", "trial")
 
 def sniff(path: Path) -> bool:
     """Whether a file has one array or column each for unit, time and trial of spikes."""
-    if sniff_arrays(path) and path.suffix.lower() in (".npz", ".mat"):
-        names = list(stored_arrays(path))
-    elif sniff_table(path):
-        names = list(load_frame(path, rows=1).columns)
-    else:
+    try:
+        if sniff_arrays(path) and suffix_of(path) in (".npz", ".mat"):
+            names = list(stored_arrays(path))
+        elif sniff_table(path) and suffix_of(path) in (".csv", ".tsv"):
+            names = list(load_frame(path, rows=1).columns)
+        else:
+            return False
+    except FileError:
         return False
     return _first(UNIT_NAMES, names) is not None and _first(TIME_NAMES[:2], names) is not None
 

@@ -18,12 +18,9 @@ def load_series(path, key: str | None, time_axis: int | None) -> Series:
         values = np.asarray(load_array(path, key))
     else:
         frame = load_frame(path)
+        names = list(frame.columns) if frame.attrs["header"] else None
         with reading(path, "a numeric table"):
-            if all(_is_number(name) for name in frame.columns):
-                values = np.vstack([[float(name) for name in frame.columns], frame.to_numpy(dtype=float)])
-            else:
-                names = list(frame.columns)
-                values = frame.to_numpy(dtype=float)
+            values = frame.to_numpy(dtype=float)
     if values.dtype.kind not in "fiub":
         raise FileError(f"{path} holds {values.dtype} values, not numbers; name another array with key=...")
     values = np.squeeze(values)
@@ -47,12 +44,3 @@ def _time_axis(shape, names, given, path):
         raise FileError(f"{path} is square, {shape}; say which axis is time with time_axis=0 or 1.")
     axis = int(shape[1] > shape[0])
     return axis, f"the longer axis of {shape} taken as time"
-
-
-def _is_number(word) -> bool:
-    """Whether a column name is a number, so that the file has no header."""
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

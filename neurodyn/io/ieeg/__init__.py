@@ -109,15 +109,19 @@ def read_ieeg(
             raise FileError(f"{path}: all chosen channels are marked bad; use bad='keep' to read them.")
     values, start, history = _values(raw, path, names, interval, bad != "keep")
     rate = float(raw.info["sfreq"])
-    factors = channel_module.unit_corrections(raw, path, table, set(names))
+    neural = np.array([types[name] in channel_module.NEURAL for name in names])
     if scale is not None:
-        neural = np.array([types[name] in channel_module.NEURAL for name in names])
         values[:, neural] *= scale
         history.append(f"multiplied neural channels by {scale:g} as asked")
-    elif factors:
+    else:
+        factors = channel_module.unit_corrections(raw, path, set(names))
         values *= np.array([factors.get(name, 1.0) for name in names])
-        history.append(f"corrected the unit of {len(factors)} channels to volts")
-    channel_module.refuse_implausible(values, types, names, path)
+        if factors:
+            history.append(f"corrected the unit of {len(factors)} channels to volts")
+        factor = channel_module.amplitude_correction(values, types, names, path)
+        if factor != 1.0:
+            values[:, neural] *= factor
+            history.append(f"multiplied neural channels by {factor:g}: microvolts were labelled volts")
     if bad == "nan":
         marked = [name in bads for name in names]
         values[:, marked] = np.nan

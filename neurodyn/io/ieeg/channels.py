@@ -15,6 +15,8 @@ MAGNETIC = ("mag", "grad", "ref_meg")
 VOLT_FACTORS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "nV": 1e-9}
 IMPLAUSIBLE = 0.01
 """Volts of spread (interquartile) no electrode on or in a brain shows."""
+PLAUSIBLE = (1e-7, 5e-3)
+"""Volts of spread that electrodes on or in a brain do show."""
 
 BIDS_TYPES = {
     "EEG": "eeg",
@@ -72,37 +74,26 @@ def bad_channels(raw, table) -> list[str]:
     return [name for name in raw.ch_names if name in bad]
 
 
-def unit_corrections(raw, path, table, picks) -> dict[str, float]:
+def unit_corrections(raw, path, picks) -> dict[str, float]:
     """Factor to volts for channels whose header unit mne took for volts though it is a part of one.
 
-    mne knows one of the two micro signs of Unicode; a header with the other comes out as
-    microvolts labelled volts, a million times too large.
+    A header may write the micro sign as a Greek letter, and with other codings; where mne does not
+    know it, microvolts come out labelled volts, a million times too large.
     """
+    if Path(path).suffix.lower() not in BRAINVISION:
+        return {}
+    stated = _brainvision_units(Path(path))
     factors = {}
-    stated = {}
-    if Path(path).suffix.lower() in BRAINVISION:
-        stated = _brainvision_units(Path(path))
-    ranges = {channel["ch_name"]: float(channel["range"]) for channel in raw.info["chs"]}
-    for number, name in enumerate(raw.ch_names):
-        unit = stated.get(number)
-        if name not in picks or unit is None:
-            continue
-        factor = VOLT_FACTORS.get(plain_unit(unit))
-        if factor is not None and factor != 1.0 and ranges[name] == 1.0:
-            factors[name] = factor
+    for number, channel in enumerate(raw.info["chs"]):
+        factor = VOLT_FACTORS.get(plain_unit(stated.get(number, "")), 1.0)
+        if channel["ch_name"] in picks and factor != 1.0 and float(channel["range"]) == 1.0:
+            factors[channel["ch_name"]] = factor
     if factors:
         units = sorted({stated[raw.ch_names.index(name)] for name in factors})
         warn(
             f"{path}: the unit {', '.join(units)} of {len(factors)} channels was not recognised by mne, which takes "
             f"the numbers for volts; they were multiplied by {', '.join(f'{f:g}' for f in sorted(set(factors.values())))}."
         )
-    elif table is not None and "units" in table and not stated:
-        stated_units = {name: plain_unit(str(unit)) for name, unit in table["units"].items()}
-        factors = {
-            name: VOLT_FACTORS[unit]
-            for name, unit in stated_units.items()
-            if name in picks and unit in VOLT_FACTORS and unit != "V" and False
-        }
     return factors
 
 
@@ -122,22 +113,31 @@ def _brainvision_units(path: Path) -> dict[int, str]:
     return units
 
 
-def refuse_implausible(values, types, names, path) -> None:
-    """Refuse neural channels in volts whose spread is that of microvolts."""
+def amplitude_correction(values, types, names, path) -> float:
+    """Factor to volts for neural channels whose spread is that of microvolts; 1 where they are plausible.
+
+    A million times too large and plausible after division by a million is the signature of
+    microvolts stored as volts; anything else implausible is refused.
+    """
     neural = [number for number, name in enumerate(names) if types[name] in NEURAL]
-    if not neural:
-        return
     part = values[:: max(1, len(values) // 20000)][:, neural]
-    if not np.isfinite(part).any():
-        return
-    known = part[:, np.isfinite(part).any(axis=0)]
-    low, high = np.nanpercentile(known, [25, 75], axis=0)
+    part = part[:, np.isfinite(part).any(axis=0)]
+    if not part.size:
+        return 1.0
+    low, high = np.nanpercentile(part, [25, 75], axis=0)
     spread = float(np.median(high - low))
-    if spread > IMPLAUSIBLE:
-        raise FileError(
+    if spread <= IMPLAUSIBLE:
+        return 1.0
+    if PLAUSIBLE[0] <= 1e-6 * spread <= PLAUSIBLE[1]:
+        warn(
             f"{path}: neural channels spread over {spread:.3g} V, a million times what electrodes measure; the numbers "
-            "are most likely microvolts labelled volts: give scale=1e-6."
+            "are taken for microvolts labelled volts and multiplied by 1e-6 (give scale=1 to keep them)."
         )
+        return 1e-6
+    raise FileError(
+        f"{path}: neural channels spread over {spread:.3g} V, which no electrode measures; give scale, the factor that "
+        "makes volts of the numbers in the file."
+    )
 
 
 def positions(raw, path, names) -> dict[str, np.ndarray]:
