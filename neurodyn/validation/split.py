@@ -172,8 +172,8 @@ class Split:
         target, given = as3(self.target_mask), as3(self.given_mask)
         if n_bins <= 0 or self.mode == "all" or (target & ~given).any():
             return self
-        seen = (given & observed3(self.recording)).any(axis=2)
-        smaller = target & warmed(given.any(axis=2), seen, n_bins)[:, :, None]
+        seen = np.asarray((given & observed3(self.recording)).any(axis=2))
+        smaller = target & warmed(np.asarray(given.any(axis=2)), seen, n_bins)[:, :, None]
         if not (smaller & observed3(self.recording)).any():
             raise ModelError(
                 f"fold {self.fold} of {self.protocol} ({self.label}) has no scored entry left after "

@@ -99,9 +99,10 @@ class Protocol(abc.ABC):
         Protocol
             Itself where the protocol has no gap or its gap was stated by the user and suffices.
         """
-        if "minimum_gap" not in {field.name for field in dataclasses.fields(self)}:
+        stated = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if "minimum_gap" not in stated:
             return self
-        return dataclasses.replace(self, minimum_gap=max(minimum, self.minimum_gap))
+        return dataclasses.replace(self, minimum_gap=max(minimum, stated["minimum_gap"]))
 
 
 def require_trials(recording: xr.Dataset, name: str, needed: int, instead: str) -> int:

@@ -1,0 +1,49 @@
+"""Scores of predictions on the entries that were held out.
+
+A metric is additive: it is a function of sums over entries, so that chunks of data can be resampled.
+"""
+
+from neurodyn.validation.metrics.base import Metric
+from neurodyn.validation.metrics.connectivity import connectivity_match, functional_connectivity
+from neurodyn.validation.metrics.evaluation import (
+    Evaluation,
+    Marginals,
+    evaluation,
+    marginals,
+    persistence,
+)
+from neurodyn.validation.metrics.functions import (
+    accuracy,
+    bits_per_spike,
+    log_likelihood_gain,
+    log_loss,
+    mean_squared_error,
+    n_step_error,
+    pearson_r,
+    r2,
+)
+from neurodyn.validation.metrics.states import state_agreement
+from neurodyn.validation.metrics.table import METRICS, automatic, get
+
+__all__ = [
+    "METRICS",
+    "Evaluation",
+    "Marginals",
+    "Metric",
+    "accuracy",
+    "automatic",
+    "bits_per_spike",
+    "connectivity_match",
+    "evaluation",
+    "functional_connectivity",
+    "get",
+    "log_likelihood_gain",
+    "log_loss",
+    "marginals",
+    "mean_squared_error",
+    "n_step_error",
+    "pearson_r",
+    "persistence",
+    "r2",
+    "state_agreement",
+]

@@ -1,0 +1,125 @@
+"""Additive metrics: sums over entries first, a value afterwards, so that chunks can be resampled."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from neurodyn.validation.metrics.evaluation import Evaluation
+
+Sums = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A score that is a function of sums over entries.
+
+    Parameters
+    ----------
+    name : str
+        Name, as in the table of a comparison.
+    label : str
+        Words for axes and headings.
+    unit : str
+        Unit of the value.
+    kinds : frozenset of str
+        Kinds of units it is defined for.
+    terms : callable
+        ``terms(evaluation)`` gives arrays ``(trial, time, unit)`` (or ``(trial, time, 1)``), zero where nothing
+        is scored; their sums over any set of entries determine the value.
+    combine : callable
+        ``combine(sums, per)`` turns sums ``(..., unit)`` into values ``(...)`` (``per="pooled"``) or
+        ``(..., unit)`` (``per="unit"``).
+    needs : tuple of str
+        Fields of `Evaluation` it cannot do without.
+    higher_is_better : bool
+        Direction.
+    floor : float
+        Value of a prediction that knows nothing; NaN where there is none.
+    perfect : float
+        Value of perfection; NaN where there is none.
+    per_unit : bool
+        Whether it can be given per unit.
+    exclusive : bool
+        Whether every scored unit must be of one of `kinds`.
+    """
+
+    name: str
+    label: str
+    unit: str
+    kinds: frozenset[str]
+    terms: Callable[[Evaluation], dict[str, np.ndarray]]
+    combine: Callable[[Any, str], np.ndarray]
+    needs: tuple[str, ...] = ("mean",)
+    higher_is_better: bool = True
+    floor: float = float("nan")
+    perfect: float = float("nan")
+    per_unit: bool = True
+    exclusive: bool = False
+
+    def missing(self, evaluation: Evaluation) -> str:
+        """Why this metric has no meaning for an evaluation; empty where it has one.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            What is to be scored.
+
+        Returns
+        -------
+        str
+            One sentence, or nothing.
+        """
+        lacking = [name for name in self.needs if getattr(evaluation, name) is None]
+        if lacking:
+            return f"{self.name} needs {' and '.join(lacking)}, which is not there."
+        if not np.isfinite(evaluation.of_kind(*self.kinds)).any():
+            return f"{self.name} needs {' or '.join(sorted(self.kinds))} units, and none is scored."
+        scored = np.isfinite(evaluation.observed).any(axis=(0, 1))
+        if self.exclusive and not np.isin(evaluation.kind[scored], list(self.kinds)).all():
+            return f"{self.name} needs every scored unit to be {' or '.join(sorted(self.kinds))}."
+        return ""
+
+    def value(self, evaluation: Evaluation, per: str = "pooled") -> np.ndarray:
+        """Score an evaluation.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            What is scored.
+        per : {"pooled", "unit"}
+            One value, or one per unit.
+
+        Returns
+        -------
+        np.ndarray
+            Scalar array or ``(unit,)``.
+        """
+        sums = {name: term.sum(axis=(0, 1)) for name, term in self.terms(evaluation).items()}
+        return self.combine(sums, per)
+
+
+def masked(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Values where True and zero elsewhere, whatever lies there."""
+    return np.where(where, values, 0.0)
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Quotient, NaN where the denominator is zero."""
+    numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
+    usable = denominator != 0
+    return np.where(usable, numerator / np.where(usable, denominator, 1.0), np.nan)
+
+
+def pool(values: np.ndarray, per: str) -> np.ndarray:
+    """Sum over the last axis for a pooled value, unchanged for one per unit."""
+    return np.asarray(values.sum(axis=-1)) if per == "pooled" else values
+
+
+def average(values: np.ndarray, per: str) -> np.ndarray:
+    """Mean over the units that have a value, or the values per unit."""
+    if per == "unit":
+        return values
+    usable = np.isfinite(values)
+    return ratio(np.where(usable, values, 0.0).sum(axis=-1), usable.sum(axis=-1))

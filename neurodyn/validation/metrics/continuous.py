@@ -1,0 +1,142 @@
+"""Scores of predicted means: explained variance, correlation, n-step error."""
+
+import numpy as np
+
+from neurodyn.validation.metrics.base import Metric, Sums, average, masked, pool, ratio
+from neurodyn.validation.metrics.evaluation import Evaluation
+
+REAL = frozenset({"continuous", "count"})
+ROUNDING = 1e-12
+
+
+def _centre(evaluation: Evaluation) -> np.ndarray:
+    """A constant per unit that keeps squares small; any constant gives the same value."""
+    if evaluation.marginals is not None:
+        return evaluation.marginals.mean
+    seen = np.isfinite(evaluation.observed)
+    total = np.where(seen, evaluation.observed, 0.0).sum(axis=(0, 1))
+    return total / np.maximum(seen.sum(axis=(0, 1)), 1)
+
+
+def _moments(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """First and second moments of what was observed and what was predicted, and the squared error."""
+    observed = evaluation.of_kind(*REAL)
+    seen = np.isfinite(observed)
+    centre = _centre(evaluation)
+    x = masked(observed - centre, seen)
+    y = masked(np.asarray(evaluation.mean) - centre, seen)
+    terms = {
+        "entries": seen.astype(float),
+        "x": x,
+        "y": y,
+        "xx": x * x,
+        "yy": y * y,
+        "xy": x * y,
+        "error": (x - y) ** 2,
+    }
+    if evaluation.marginals is not None:
+        terms["train_error"] = masked((observed - evaluation.marginals.mean) ** 2, seen)
+    return terms
+
+
+def _spread(total: np.ndarray, squares: np.ndarray, entries: np.ndarray) -> np.ndarray:
+    """Sum of squares about the mean; zero where it is rounding noise."""
+    about = squares - ratio(total * total, np.maximum(entries, 1.0))
+    return np.where(about > ROUNDING * np.maximum(squares, np.finfo(float).tiny), about, 0.0)
+
+
+def _r2(sums: Sums, per: str) -> np.ndarray:
+    """One minus squared error over the variance about the evaluated mean."""
+    spread = _spread(sums["x"], sums["xx"], sums["entries"])
+    return 1.0 - ratio(pool(sums["error"], per), pool(spread, per))
+
+
+def _r2_train(sums: Sums, per: str) -> np.ndarray:
+    """One minus squared error over that of the training mean."""
+    return 1.0 - ratio(pool(sums["error"], per), pool(sums["train_error"], per))
+
+
+def _pearson(sums: Sums, per: str) -> np.ndarray:
+    """Correlation per unit, averaged over units; a constant prediction scores 0."""
+    entries = np.maximum(sums["entries"], 1.0)
+    spread_x = _spread(sums["x"], sums["xx"], entries)
+    spread_y = _spread(sums["y"], sums["yy"], entries)
+    covariance = sums["xy"] - sums["x"] * sums["y"] / entries
+    constant = spread_y == 0
+    value = ratio(np.where(constant, 0.0, covariance), np.sqrt(spread_x * np.where(constant, 1.0, spread_y)))
+    return average(value, per)
+
+
+def _mse(sums: Sums, per: str) -> np.ndarray:
+    """Mean squared error per entry."""
+    return ratio(pool(sums["error"], per), pool(sums["entries"], per))
+
+
+def _against_persistence(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """Squared errors of the model and of the last given value, where there is one."""
+    observed = evaluation.of_kind(*REAL)
+    seen = np.isfinite(observed) & np.isfinite(np.asarray(evaluation.previous))
+    return {
+        "error": masked((observed - np.asarray(evaluation.mean)) ** 2, seen),
+        "persistence": masked((observed - np.asarray(evaluation.previous)) ** 2, seen),
+    }
+
+
+def _relative(sums: Sums, per: str) -> np.ndarray:
+    """Squared error as a share of persistence's."""
+    return ratio(pool(sums["error"], per), pool(sums["persistence"], per))
+
+
+R2 = Metric(
+    name="r2",
+    label="R² about the evaluated mean",
+    unit="1",
+    kinds=REAL,
+    terms=_moments,
+    combine=_r2,
+    floor=0.0,
+    perfect=1.0,
+)
+R2_TRAIN = Metric(
+    name="r2_train_null",
+    label="R² about the training mean",
+    unit="1",
+    kinds=REAL,
+    terms=_moments,
+    combine=_r2_train,
+    needs=("mean", "marginals"),
+    floor=0.0,
+    perfect=1.0,
+)
+PEARSON = Metric(
+    name="pearson_r",
+    label="Pearson correlation, mean over units",
+    unit="1",
+    kinds=REAL,
+    terms=_moments,
+    combine=_pearson,
+    floor=0.0,
+    perfect=1.0,
+)
+MSE = Metric(
+    name="mse",
+    label="Mean squared error",
+    unit="squared unit of the recording",
+    kinds=REAL,
+    terms=_moments,
+    combine=_mse,
+    higher_is_better=False,
+    perfect=0.0,
+)
+RELATIVE_MSE = Metric(
+    name="mse_over_persistence",
+    label="Mean squared error relative to persistence",
+    unit="1",
+    kinds=REAL,
+    terms=_against_persistence,
+    combine=_relative,
+    needs=("mean", "previous"),
+    higher_is_better=False,
+    floor=1.0,
+    perfect=0.0,
+)
