@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "HighPass",
         ],
         "registry": ["create"],
-        "storage": ["load_fit"],
+        "storage": ["load"],
         "verbs": ["HasAdapt", "HasInfer", "HasLogLikelihood", "HasSimulate"],
     },
 )

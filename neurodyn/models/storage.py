@@ -130,7 +130,7 @@ def _write_group(fit: Fit, path: str, group: str, file_mode: Any) -> None:
         _write_group(child, path, f"{group.rstrip('/')}/child{index}", "a")
 
 
-def load_fit(path: Any) -> Fit:
+def load(path: Any) -> Fit:
     """Read a fit written by `Fit.save`.
 
     Parameters
