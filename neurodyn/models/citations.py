@@ -49,6 +49,13 @@ ENTRIES = {
   author = {Rescorla, Robert A. and Wagner, Allan R.},
   booktitle = {Classical Conditioning {II}}, pages = {64--99}, year = {1972},
 }""",
+    "huys2011": """@article{huys2011,
+  title = {Disentangling the roles of approach, activation and valence in instrumental and {Pavlovian} responding},
+  author = {Huys, Quentin J. M. and Cools, Roshan and G{\\"o}lzer, Martin and Friedel, Eva and Heinz, Andreas
+            and Dolan, Raymond J. and Dayan, Peter},
+  journal = {PLoS Computational Biology}, volume = {7}, number = {4}, pages = {e1002028}, year = {2011},
+  doi = {10.1371/journal.pcbi.1002028},
+}""",
     "vidaurre2018": """@article{vidaurre2018,
   title = {Spontaneous cortical activity transiently organises into frequency specific phase-coupling networks},
   author = {Vidaurre, Diego and Hunt, Laurence T. and Quinn, Andrew J. and others},
