@@ -2,12 +2,15 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from neurodyn.errors import NeurodynWarning, RecordingError
-from neurodyn.recording.schema import KINDS, Number, check, listed
+from neurodyn.recording.clock import Number
+from neurodyn.recording.columns import as_column, as_labels, as_numbers, make_covariates
+from neurodyn.recording.schema import KINDS, check, listed
 
 EXACT_IN_FLOAT32 = 2**24
 
@@ -17,7 +20,7 @@ def make(
     *,
     sampling_interval: Number | None = None,
     time=None,
-    kind="continuous",
+    kind: Any = "continuous",
     unit=None,
     trial=None,
     unit_coords: Mapping | None = None,
@@ -133,7 +136,7 @@ def make(
         raise RecordingError(
             "`trial_coords` were given for an activity without trials: give (trial, time, unit)."
         )
-    data = {"activity": (dims, _to_float(values, unit_labels, kind_values, dtype))}
+    data: dict = {"activity": (dims, _to_float(values, unit_labels, kind_values, dtype))}
     if categories:
         data["activity"] += ({"categories": {str(k): [str(n) for n in v] for k, v in categories.items()}},)
     if covariates is not None and len(covariates):
@@ -152,82 +155,6 @@ def make(
     if time_unit is not None:
         attrs["time_unit"] = str(time_unit)
     return check(xr.Dataset(data, coords=variables, attrs=attrs), strict=True)
-
-
-def as_labels(values) -> np.ndarray:
-    """Labels as an array of int64 or of text, whichever they are."""
-    values = np.asarray(values)
-    if values.dtype.kind in "iu":
-        return values.astype(np.int64)
-    if values.dtype.kind == "O" and all(
-        isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values.ravel()
-    ):
-        return values.astype(np.int64)
-    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.floor(values)).all():
-        return values.astype(np.int64)
-    return np.array([str(value) for value in values.ravel()], dtype=str)
-
-
-def as_column(values) -> np.ndarray:
-    """A column of metadata as numbers, booleans, dates or text; a missing text is empty."""
-    values = np.asarray(values)
-    if values.dtype.kind in "biufMm":
-        return values
-    if values.dtype.kind == "U":
-        return values
-    flat = values.ravel().tolist()
-    missing = [v is None or (isinstance(v, float) and np.isnan(v)) or str(v) in ("<NA>", "NaT") for v in flat]
-    known = [v for v, gone in zip(flat, missing, strict=True) if not gone]
-    if known and all(isinstance(v, bool) for v in known) and not any(missing):
-        return values.astype(bool)
-    if known and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in known):
-        return np.array([np.nan if gone else v for v, gone in zip(flat, missing, strict=True)]).reshape(
-            values.shape
-        )
-    words = ["" if gone else _text(v) for v, gone in zip(flat, missing, strict=True)]
-    return np.array(words, dtype=str).reshape(values.shape)
-
-
-def make_covariates(covariates, dims: tuple, shape: tuple, dtype: str = "float32") -> tuple[np.ndarray, dict]:
-    """Stack covariates into one array `(..., time, covariate)` and its labels."""
-    if isinstance(covariates, xr.DataArray):
-        wanted = (*dims, "covariate")
-        if set(covariates.dims) != set(wanted):
-            raise RecordingError(
-                f"`covariates` has dimensions ({', '.join(map(str, covariates.dims))}): "
-                f"they must be ({', '.join(wanted)})."
-            )
-        covariates = covariates.transpose(*wanted)
-        if covariates.shape[:-1] != shape:
-            raise RecordingError(
-                f"`covariates` has shape {covariates.shape}, `activity` has {shape} before its units."
-            )
-        n = covariates.sizes["covariate"]
-        names = covariates["covariate"].values if "covariate" in covariates.coords else np.arange(n)
-        labels = {"covariate": np.array([str(name) for name in names], dtype=str)}
-        for name, default in (("available", "before"), ("role", "exogenous")):
-            words = covariates[name].values if name in covariates.coords else np.full(n, default)
-            labels[name] = words.astype(str)
-        return covariates.values.astype(dtype), labels
-    columns, rows = [], []
-    for name, entry in covariates.items():
-        parts = entry if isinstance(entry, tuple) else (entry, "before", "exogenous")
-        if len(parts) != 3:
-            raise RecordingError(
-                f"The covariate {name!s} is a tuple of {len(parts)}: give values, or (values, available, role)."
-            )
-        column = _numbers(parts[0], f"covariate {name!s}")
-        if column.shape not in (shape, shape[-1:]):
-            raise RecordingError(
-                f"The covariate {name!s} has shape {column.shape}: `activity` needs {shape}."
-            )
-        columns.append(np.broadcast_to(column, shape))
-        rows.append((str(name), str(parts[1]), str(parts[2])))
-    labels = {
-        key: np.array(column, dtype=str)
-        for key, column in zip(("covariate", "available", "role"), zip(*rows, strict=True), strict=True)
-    }
-    return np.stack(columns, axis=-1).astype(dtype), labels
 
 
 def _from_labelled(array: xr.DataArray) -> tuple[np.ndarray, dict]:
@@ -253,7 +180,7 @@ def _from_labelled(array: xr.DataArray) -> tuple[np.ndarray, dict]:
 def _to_array(activity) -> tuple[np.ndarray, np.ndarray | None]:
     """A numeric array with two or three dimensions, and the lengths of ragged trials."""
     if isinstance(activity, (list, tuple)) and activity and all(np.ndim(part) == 2 for part in activity):
-        parts = [_numbers(part, f"trial {i} of `activity`") for i, part in enumerate(activity)]
+        parts = [as_numbers(part, f"trial {i} of `activity`") for i, part in enumerate(activity)]
         widths = {part.shape[1] for part in parts}
         if len(widths) > 1:
             raise RecordingError(
@@ -267,7 +194,7 @@ def _to_array(activity) -> tuple[np.ndarray, np.ndarray | None]:
         for row, part in zip(stacked, parts, strict=True):
             row[: part.shape[0]] = part
         return stacked, n_bins
-    values = _numbers(activity, "`activity`")
+    values = as_numbers(activity, "`activity`")
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim not in (2, 3):
@@ -275,24 +202,6 @@ def _to_array(activity) -> tuple[np.ndarray, np.ndarray | None]:
             f"`activity` has {values.ndim} dimensions, shape {values.shape}: give (time, unit) or (trial, time, unit)."
         )
     return values, None
-
-
-def _numbers(values, name: str) -> np.ndarray:
-    """Values as a real numeric array; masked entries become NaN."""
-    if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(np.result_type(values.dtype, np.float32)).filled(np.nan)
-    try:
-        values = np.asarray(values)
-        if values.dtype.kind == "O":
-            values = values.astype(float)
-    except (ValueError, TypeError) as error:
-        raise RecordingError(
-            f"{name} is not an array of numbers ({error}): give (time, unit), or a list of (time, unit) arrays, "
-            "one per trial."
-        ) from error
-    if values.dtype.kind not in "biuf":
-        raise RecordingError(f"{name} has dtype {values.dtype}: give real numbers.")
-    return values
 
 
 def _check_shape(values: np.ndarray, dims: tuple, coords: Mapping) -> None:
@@ -429,8 +338,3 @@ def _check_precision(values: np.ndarray, labels: np.ndarray) -> None:
                 stacklevel=4,
             )
             return
-
-
-def _text(value) -> str:
-    """A metadata value as text."""
-    return value.decode() if isinstance(value, bytes) else str(value)

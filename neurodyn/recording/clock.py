@@ -5,11 +5,60 @@ from typing import Any
 import numpy as np
 
 from neurodyn.errors import RecordingError
-from neurodyn.recording.schema import Number
 
+Number = float | int | np.floating | np.integer
 EDGE = 1e-6
+STEP_TOLERANCE = 1e-3
+DRIFT_TOLERANCE = 0.5
 _START = ("start", "start_time", "onset")
 _STOP = ("stop", "stop_time", "end", "end_time")
+
+
+def check_time(time: np.ndarray, sampling_interval: Number) -> None:
+    """Refuse a time axis that is not finite, increasing, uniform and in step with the interval."""
+    if time.dtype != np.float64:
+        raise RecordingError(
+            f"The coordinate `time` has dtype {time.dtype}: give it as float64 seconds, for example "
+            "recording.assign_coords(time=start + numpy.arange(n) * sampling_interval)."
+        )
+    bad = np.flatnonzero(~np.isfinite(time))
+    if bad.size:
+        raise RecordingError(
+            f"time[{bad[0]}] is {time[bad[0]]}: every time must be a finite number of seconds."
+        )
+    if time.size < 2:
+        return
+    steps = np.diff(time)
+    same = np.flatnonzero(steps == 0)
+    if same.size:
+        i = int(same[0])
+        raise RecordingError(
+            f"time[{i}] and time[{i + 1}] are both {time[i]:.10g} s: remove the duplicate sample."
+        )
+    back = np.flatnonzero(steps < 0)
+    if back.size:
+        i = int(back[0])
+        raise RecordingError(
+            f"Time runs backwards: time[{i}] is {time[i]:.10g} s and time[{i + 1}] is {time[i + 1]:.10g} s; "
+            "sort the samples by time."
+        )
+    step = float(np.median(steps))
+    slack = 4 * np.spacing(np.abs(time).max())
+    uneven = np.flatnonzero(np.abs(steps - step) > STEP_TOLERANCE * step + slack)
+    if uneven.size:
+        i = int(uneven[0])
+        raise RecordingError(
+            f"Time is not uniform: the step from time[{i}] = {time[i]:.10g} s is {steps[i]:.6g} s, the "
+            f"median step is {step:.6g} s; resample to a uniform step, or put NaN into the missing bins."
+        )
+    drift = abs((time[-1] - time[0]) - (time.size - 1) * sampling_interval)
+    if abs(step - sampling_interval) > STEP_TOLERANCE * sampling_interval + slack or (
+        drift > DRIFT_TOLERANCE * sampling_interval
+    ):
+        raise RecordingError(
+            f"`time` advances by {(time[-1] - time[0]) / (time.size - 1):.8g} s a step, but the attribute "
+            f"`sampling_interval` is {sampling_interval:.8g} s: correct the one that is wrong."
+        )
 
 
 def floor_bins(seconds, width: Number) -> Any:

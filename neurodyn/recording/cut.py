@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import NeurodynWarning, RecordingError
-from neurodyn.recording.build import as_column
 from neurodyn.recording.clock import (
+    Number,
     as_intervals,
     bins_inside,
     ceil_bins,
@@ -16,8 +16,9 @@ from neurodyn.recording.clock import (
     start_column,
     stop_column,
 )
+from neurodyn.recording.columns import as_column
 from neurodyn.recording.masks import with_history
-from neurodyn.recording.schema import Number, check, listed
+from neurodyn.recording.schema import check, listed
 
 _RESERVED = ("activity", "covariates", "time", "unit", "trial", "kind", "covariate", "available", "role")
 
@@ -84,10 +85,10 @@ def cut_trials(
     else:
         zero = floor_bins(event - origin, width)
     before = int(floor_bins(first_seconds, width))
-    if last_seconds is None:
+    if end is not None and last_seconds is None:
         length = floor_bins(end - origin, width) - zero - before
     else:
-        length = np.full(event.size, int(ceil_bins(last_seconds, width)) - before)
+        length = np.full(event.size, int(ceil_bins(last_seconds or 0.0, width)) - before)
     if (length < 1).any():
         i = int(np.argmin(length))
         raise RecordingError(
@@ -156,7 +157,7 @@ def restrict(recording: xr.Dataset, intervals, *, as_trials: bool = False) -> xr
     inside = bins_inside(pairs, origin, width, recording.sizes["time"])
     if not inside.any():
         raise RecordingError(
-            f"No bin lies wholly inside the intervals, which go from {pairs[:, 0].min():.6g} s to {pairs[:, 1].max():.6g} s; "
+            f"No bin lies wholly inside the intervals, from {pairs[:, 0].min():.6g} s to {pairs[:, 1].max():.6g} s; "
             f"the recording goes from {origin:.6g} s to {origin + inside.size * width:.6g} s."
         )
     kept = np.flatnonzero(inside)
@@ -199,10 +200,10 @@ def _events(events, align, stop, needs_stop: bool) -> tuple[np.ndarray, np.ndarr
     """Event times, ends where needed, and the other columns."""
     if hasattr(events, "columns"):
         columns = {str(name): as_column(events[name].to_numpy()) for name in events.columns}
-        align = align or start_column(events)
-        stop = stop or stop_column(events)
+        align = str(align or start_column(events) or "start")
+        stop = str(stop or stop_column(events) or "stop")
         for name, needed, meaning in ((align, True, "align"), (stop, needs_stop, "stop")):
-            if needed and (name is None or name not in columns):
+            if needed and name not in columns:
                 raise RecordingError(
                     f"The table of events has the columns {listed(columns, 20)}: say with `{meaning}` which holds the "
                     f"{'event' if meaning == 'align' else 'end of the trial'}."

@@ -72,7 +72,7 @@ def describe(recording: xr.Dataset) -> str:
 def _size(recording: xr.Dataset) -> str:
     """Numbers of trials, time steps and units."""
     words = {"trial": "trial", "time": "time step", "unit": "unit"}
-    sizes = [(recording.sizes[dim], words[dim]) for dim in recording["activity"].dims]
+    sizes = [(recording.sizes[dim], words[str(dim)]) for dim in recording["activity"].dims]
     return " x ".join(f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in sizes)
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import RecordingError
-from neurodyn.recording.build import as_column, make
-from neurodyn.recording.clock import bins_inside, floor_bins
-from neurodyn.recording.schema import STEP_TOLERANCE, Number, check
+from neurodyn.recording.build import make
+from neurodyn.recording.clock import STEP_TOLERANCE, Number, bins_inside, floor_bins
+from neurodyn.recording.columns import as_column
+from neurodyn.recording.schema import check
 from neurodyn.recording.spikes import from_spikes
 
 

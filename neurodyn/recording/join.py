@@ -1,15 +1,16 @@
 """Joining recordings: sessions into trials, runs along time, populations along units."""
 
-import warnings
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import NeurodynWarning, RecordingError
-from neurodyn.recording.build import as_column, as_labels
+from neurodyn.errors import RecordingError
+from neurodyn.recording.align import same_units
+from neurodyn.recording.clock import STEP_TOLERANCE
+from neurodyn.recording.columns import as_column, as_labels
 from neurodyn.recording.masks import with_history
-from neurodyn.recording.schema import STEP_TOLERANCE, TEXT_ATTRIBUTES, check, listed, trial_lengths
+from neurodyn.recording.schema import TEXT_ATTRIBUTES, check, listed, trial_lengths
 
 _SCHEMA_COORDS = ("time", "unit", "trial", "kind", "n_bins", "covariate", "available", "role")
 
@@ -61,7 +62,7 @@ def concatenate(recordings: Iterable | Mapping, *, dim: str = "trial", join: str
     if dim == "unit":
         result = _along_unit(parts)
     else:
-        parts = _same_units(parts, names, join)
+        parts = same_units(parts, names, join)
         result = _along_trial(parts, names) if dim == "trial" else _along_time(parts, names)
     result.attrs.update(attrs)
     result = with_history(result, f"joined {len(parts)} recordings along {dim}: {listed(names)}")
@@ -121,80 +122,6 @@ def _attributes(parts: list[xr.Dataset]) -> dict:
     return attrs
 
 
-def _same_units(parts: list[xr.Dataset], names: list[str], join: str) -> list[xr.Dataset]:
-    """Every recording on one list of units."""
-    first = parts[0]["unit"].values.tolist()
-    sets = [part["unit"].values.tolist() for part in parts]
-    if join == "exact":
-        for name, units in zip(names, sets, strict=True):
-            differ = set(first) ^ set(units)
-            if differ:
-                raise RecordingError(
-                    f"{name} and {names[0]} differ in {len(differ)} units ({listed(sorted(differ, key=str))}): use "
-                    "join='inner' or 'outer' if equal labels mean the same unit, or relabel the units."
-                )
-        wanted = first
-    elif join == "inner":
-        wanted = [unit for unit in first if all(unit in units for units in sets)]
-        if not wanted:
-            raise RecordingError(
-                "The recordings have no unit in common: use join='outer', or relabel the units."
-            )
-    else:
-        wanted = list(dict.fromkeys(unit for units in sets for unit in units))
-    columns = _unit_columns(parts, wanted)
-    wanted_labels = as_labels(np.array(wanted, dtype=object))
-    return [_on_units(part, wanted, wanted_labels, columns) for part in parts]
-
-
-def _on_units(part: xr.Dataset, wanted: list, labels: np.ndarray, columns: dict) -> xr.Dataset:
-    """One recording with the wanted units, NaN where it has none."""
-    position = {unit: i for i, unit in enumerate(part["unit"].values.tolist())}
-    values = part["activity"].values
-    out = np.full((*values.shape[:-1], len(wanted)), np.nan, values.dtype)
-    there = [i for i, unit in enumerate(wanted) if unit in position]
-    out[..., there] = values[..., [position[wanted[i]] for i in there]]
-    keep = part.drop_vars(["activity", *(n for n, c in part.coords.items() if "unit" in c.dims)])
-    keep = keep.assign_coords({"unit": ("unit", labels), **{n: ("unit", c) for n, c in columns.items()}})
-    return keep.assign(activity=(part["activity"].dims, out, part["activity"].attrs))
-
-
-def _unit_columns(parts: list[xr.Dataset], wanted: list) -> dict[str, np.ndarray]:
-    """Coordinates on `unit` for the wanted units, taken from the recordings that have them."""
-    names = dict.fromkeys(
-        n for part in parts for n, c in part.coords.items() if c.dims == ("unit",) and n != "unit"
-    )
-    columns = {}
-    for name in names:
-        known: dict = {}
-        conflict = None
-        for part in parts:
-            if name not in part.coords:
-                continue
-            for unit, value in zip(part["unit"].values.tolist(), part[name].values.tolist(), strict=True):
-                if (
-                    unit in known
-                    and known[unit] != value
-                    and not (value != value and known[unit] != known[unit])
-                ):
-                    conflict = conflict or (unit, known[unit], value)
-                known.setdefault(unit, value)
-        if conflict and name == "kind":
-            raise RecordingError(
-                f"Unit {conflict[0]!s} is {conflict[1]} in one recording and {conflict[2]} in another: relabel it."
-            )
-        if conflict:
-            warnings.warn(
-                f"The coordinate `{name}` of unit {conflict[0]!s} is {conflict[1]} in one recording and {conflict[2]} "
-                "in another: it was dropped from the joined recording.",
-                NeurodynWarning,
-                stacklevel=5,
-            )
-            continue
-        columns[name] = as_column(np.array([known.get(unit) for unit in wanted], dtype=object))
-    return columns
-
-
 def _along_trial(parts: list[xr.Dataset], names: list[str]) -> xr.Dataset:
     """Stack trials; a session without trials becomes one."""
     parts = [
@@ -210,14 +137,16 @@ def _along_trial(parts: list[xr.Dataset], names: list[str]) -> xr.Dataset:
     n_time = max(offset + part.sizes["time"] for offset, part in zip(offsets, parts, strict=True))
     pieces = [_padded(part, offset, n_time) for part, offset in zip(parts, offsets, strict=True)]
     dims = ("trial", "time", "unit")
-    data = {"activity": (dims, np.concatenate([piece["activity"] for piece in pieces]), _categories(parts))}
+    data: dict = {
+        "activity": (dims, np.concatenate([piece["activity"] for piece in pieces]), _categories(parts))
+    }
     labels = _covariate_labels(parts, names)
     if labels:
         data["covariates"] = (
             (*dims[:2], "covariate"),
             np.concatenate([piece["covariates"] for piece in pieces]),
         )
-    coords = {
+    coords: dict = {
         name: (coord.dims, coord.values) for name, coord in parts[0].coords.items() if "unit" in coord.dims
     }
     coords.update(labels)
@@ -278,7 +207,7 @@ def _trial_columns(parts: list[xr.Dataset], names: list[str], offsets: list[int]
             piece.dtype.kind == "O" for piece in pieces
         ):
             pieces = [piece.astype(object) for piece in pieces]
-        coords[name] = ("trial", as_column(np.concatenate(pieces)))
+        coords[str(name)] = ("trial", as_column(np.concatenate(pieces)))
     if "session" not in coords:
         coords["session"] = ("trial", np.repeat(names, sizes))
     if "subject" not in coords and len({part.attrs["subject"] for part in parts}) > 1:

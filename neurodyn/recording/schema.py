@@ -8,14 +8,12 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import NeurodynWarning, RecordingError
+from neurodyn.recording.clock import check_time
 
-Number = float | int | np.floating | np.integer
 KINDS = ("count", "continuous", "binary", "categorical")
 AVAILABLE = ("before", "with", "after")
 ROLES = ("exogenous", "measured")
 TEXT_ATTRIBUTES = ("units", "modality", "subject", "session", "source")
-STEP_TOLERANCE = 1e-3
-DRIFT_TOLERANCE = 0.5
 _LAYOUTS = (("time", "unit"), ("trial", "time", "unit"))
 
 
@@ -85,53 +83,6 @@ def check(
     if strict:
         _warn_unobserved(recording, observed)
     return recording
-
-
-def check_time(time: np.ndarray, sampling_interval: Number) -> None:
-    """Refuse a time axis that is not finite, increasing, uniform and in step with the interval."""
-    if time.dtype != np.float64:
-        raise RecordingError(
-            f"The coordinate `time` has dtype {time.dtype}: give it as float64 seconds, for example "
-            "recording.assign_coords(time=start + numpy.arange(n) * sampling_interval)."
-        )
-    bad = np.flatnonzero(~np.isfinite(time))
-    if bad.size:
-        raise RecordingError(
-            f"time[{bad[0]}] is {time[bad[0]]}: every time must be a finite number of seconds."
-        )
-    if time.size < 2:
-        return
-    steps = np.diff(time)
-    same = np.flatnonzero(steps == 0)
-    if same.size:
-        i = int(same[0])
-        raise RecordingError(
-            f"time[{i}] and time[{i + 1}] are both {time[i]:.10g} s: remove the duplicate sample."
-        )
-    back = np.flatnonzero(steps < 0)
-    if back.size:
-        i = int(back[0])
-        raise RecordingError(
-            f"Time runs backwards: time[{i}] is {time[i]:.10g} s and time[{i + 1}] is {time[i + 1]:.10g} s; "
-            "sort the samples by time."
-        )
-    step = float(np.median(steps))
-    slack = 4 * np.spacing(np.abs(time).max())
-    uneven = np.flatnonzero(np.abs(steps - step) > STEP_TOLERANCE * step + slack)
-    if uneven.size:
-        i = int(uneven[0])
-        raise RecordingError(
-            f"Time is not uniform: the step from time[{i}] = {time[i]:.10g} s is {steps[i]:.6g} s, the "
-            f"median step is {step:.6g} s; resample to a uniform step, or put NaN into the missing bins."
-        )
-    drift = abs((time[-1] - time[0]) - (time.size - 1) * sampling_interval)
-    if abs(step - sampling_interval) > STEP_TOLERANCE * sampling_interval + slack or (
-        drift > DRIFT_TOLERANCE * sampling_interval
-    ):
-        raise RecordingError(
-            f"`time` advances by {(time[-1] - time[0]) / (time.size - 1):.8g} s a step, but the attribute "
-            f"`sampling_interval` is {sampling_interval:.8g} s: correct the one that is wrong."
-        )
 
 
 def trial_lengths(recording: xr.Dataset) -> np.ndarray:
@@ -247,7 +198,7 @@ def _check_kinds(recording: xr.Dataset, kinds: Iterable[str] | None, model: str)
     if unknown.size:
         label = recording["unit"].values[unknown[0]]
         raise RecordingError(
-            f"The kind of unit {label!s} is {found[unknown[0]]!r}: it must be one of {', '.join(KINDS)}."
+            f"The kind of unit {label!s} is {str(found[unknown[0]])!r}: it must be one of {', '.join(KINDS)}."
         )
     if kinds is None:
         return
@@ -389,7 +340,7 @@ def _check_covariates(recording: xr.Dataset, finite: bool) -> None:
         bad = np.flatnonzero(~np.isin(words, allowed))
         if bad.size:
             raise RecordingError(
-                f"`{name}` of the covariate {names[bad[0]]!s} is {words[bad[0]]!r}: "
+                f"`{name}` of the covariate {names[bad[0]]!s} is {str(words[bad[0]])!r}: "
                 f"it must be one of {', '.join(allowed)}."
             )
     values = covariates.values

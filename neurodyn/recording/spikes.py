@@ -8,8 +8,7 @@ import xarray as xr
 
 from neurodyn.errors import NeurodynWarning, RecordingError
 from neurodyn.recording.build import make
-from neurodyn.recording.clock import as_intervals, bins_inside, floor_bins
-from neurodyn.recording.schema import Number
+from neurodyn.recording.clock import Number, as_intervals, bins_inside, floor_bins
 
 
 def from_spikes(

@@ -5,6 +5,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Mapping
+from typing import Any
 
 import h5py
 import numpy as np
@@ -218,7 +219,7 @@ def _dtype_name(dtype: np.dtype) -> str:
     return "text" if dtype.kind in "UOST" else dtype.str
 
 
-def _encode(value, where: str):
+def _encode(value, where: str) -> Any:
     """A value as JSON; tuples are marked, so that they come back as tuples."""
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
@@ -239,7 +240,7 @@ def _encode(value, where: str):
     )
 
 
-def _decode(value):
+def _decode(value) -> Any:
     """The inverse of `_encode`."""
     if isinstance(value, dict):
         if set(value) == {"__tuple__"}:

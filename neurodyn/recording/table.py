@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import RecordingError
-from neurodyn.recording.build import as_column, make
+from neurodyn.recording.build import make
+from neurodyn.recording.columns import as_column
 from neurodyn.recording.schema import KINDS, listed
 
 
@@ -44,7 +45,7 @@ def from_dataframe(
         default the order of the rows.
     covariates : mapping or sequence of str
         Columns known of each trial, or a mapping from column to `(available, role)`; by default
-        `(before, exogenous)`. See ARCHITECTURE of a recording in the docs.
+        `(before, exogenous)`. See `make`.
     trial_coords : sequence of str
         Columns that are constant within a participant, such as age; they become coordinates of `trial`.
     categories : mapping, optional
