@@ -107,7 +107,7 @@ def write_dataset(
     path = pathlib.Path(path)
     stored = {
         "header": dict(header),
-        "attrs": _encode(dataset.attrs, "dataset"),
+        "attrs": _encode(dataset.attrs, ""),
         "variables": {
             str(name): _encode(v.attrs, str(name)) for name, v in dataset.variables.items() if v.attrs
         },
@@ -226,7 +226,7 @@ def _encode(value, where: str) -> Any:
             raise RecordingError(
                 f"An attribute of `{where}` is a dict with keys that are not text: use text keys."
             )
-        return {key: _encode(item, f"{where}.{key}") for key, item in value.items()}
+        return {key: _encode(item, f"{where}.{key}" if where else key) for key, item in value.items()}
     if isinstance(value, tuple):
         return {"__tuple__": [_encode(item, where) for item in value]}
     if isinstance(value, list):
