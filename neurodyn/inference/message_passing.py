@@ -14,14 +14,17 @@ under `jax.vmap`.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from neurodyn.inference import blocks as _blocks
-from neurodyn.inference.log_space import log_forward_backward
+from neurodyn.inference.log_space import log_filter, log_forward_backward
+
+_Result = TypeVar("_Result")
 
 
 class Messages(NamedTuple):
@@ -116,26 +119,49 @@ def _shifted(filtered: Array, transition: Array, initial: Array, start: Array) -
     return jnp.where(start.at[0].set(True)[:, None], initial, onward)
 
 
+class _Pass(NamedTuple):
+    """What both roads, by blocks and in the log domain, give."""
+
+    smoothed: Array
+    filtered: Array
+    log_normalizer: Array
+    transition_counts: Array
+
+
 def _blocked(
-    log_likelihood: Array, transition: Array, initial: Array, start: Array, block_length: int
-) -> tuple[tuple[Array, Array, Array, Array], Array]:
-    """Smoothed, filtered, log normalisers and counts by blocks, and the amplification."""
+    log_likelihood: Array, transition: Array, initial: Array, start: Array, block_length: int | None
+) -> tuple[_Pass, Array]:
+    """Messages by blocks, and whether underflow left them right."""
     time = log_likelihood.shape[0]
-    parts = _blocks.prepare(log_likelihood, transition, initial, start, block_length)
+    length = min(default_block_length(time) if block_length is None else block_length, time)
+    parts = _blocks.prepare(log_likelihood, transition, initial, start, length)
     entry, leave = _blocks.boundaries(*_blocks.transfer(parts))
     filtered, total = _blocks.sweep_forward(parts, entry)
     smoothed, counts, amplification = _blocks.sweep_backward(parts, entry, leave, filtered, total)
     log_normalizer = _blocks.join(jnp.log(total), time) + parts.shift
-    return (_blocks.join(smoothed, time), _blocks.join(filtered, time), log_normalizer, counts), amplification
+    result = _Pass(_blocks.join(smoothed, time), _blocks.join(filtered, time), log_normalizer, counts)
+    return result, amplification < _tolerated_amplification(log_likelihood)
 
 
-def _retry(result: tuple, amplification: Array, limit: float, exact) -> tuple:
-    """The result itself where it can be trusted, else `exact()`; free of cost in the first case."""
+def retry(result: _Result, trusted: Array, exact: Callable[[], _Result]) -> _Result:
+    """The result where it is trusted, else `exact()`: a loop of no turns, or of one."""
 
     def body(state: tuple) -> tuple:
-        return jnp.zeros_like(state[0]), exact()
+        return jnp.ones_like(state[0]), exact()
 
-    return lax.while_loop(lambda state: state[0], body, (~(amplification < limit), result))[1]
+    return lax.while_loop(lambda state: ~state[0], body, (trusted, result))[1]
+
+
+def log_filtered_states(
+    log_likelihood: Array, transition: Array, initial: Array, start: Array, block_length: int | None
+) -> Array:
+    """Logarithms of the filtered probabilities, exact however small."""
+    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length)
+
+    def exact() -> Array:
+        return log_filter(log_likelihood, jnp.log(transition), jnp.log(initial), start)[0]
+
+    return retry(jnp.log(result.filtered), trusted, exact)
 
 
 def _pass(
@@ -145,19 +171,19 @@ def _pass(
     start: Array,
     block_length: int | None,
     guard: bool,
-) -> tuple[Array, Array, Array, Array]:
-    """Smoothed, filtered, log normalisers and counts."""
-    length = default_block_length(log_likelihood.shape[0]) if block_length is None else block_length
-    length = min(length, log_likelihood.shape[0])
-    result, amplification = _blocked(log_likelihood, transition, initial, start, length)
+    wanted: tuple[str, ...],
+) -> tuple[Array, ...]:
+    """The wanted fields of a pass; what is not wanted is not computed."""
+    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length)
+    chosen = tuple(getattr(result, name) for name in wanted)
     if not guard:
-        return result
+        return chosen
 
-    def exact() -> tuple[Array, Array, Array, Array]:
+    def exact() -> tuple[Array, ...]:
         messages = log_forward_backward(log_likelihood, jnp.log(transition), jnp.log(initial), start)
-        return messages.smoothed, messages.filtered, messages.log_normalizer, messages.transition_counts
+        return tuple(getattr(messages, name) for name in wanted)
 
-    return _retry(result, amplification, _tolerated_amplification(log_likelihood), exact)
+    return retry(chosen, trusted, exact)
 
 
 def forward_backward(
@@ -220,7 +246,7 @@ def forward_backward(
     """
     transition, initial = _cast(log_likelihood, transition, initial)
     smoothed, filtered, log_normalizer, counts = _pass(
-        log_likelihood, transition, initial, start, block_length, guard
+        log_likelihood, transition, initial, start, block_length, guard, _Pass._fields
     )
     return Messages(
         smoothed,
@@ -269,8 +295,9 @@ def expected_statistics(
     Rabiner (1989), Proceedings of the IEEE 77:257-286, doi:10.1109/5.18626.
     """
     transition, initial = _cast(log_likelihood, transition, initial)
-    smoothed, _, log_normalizer, counts = _pass(
-        log_likelihood, transition, initial, start, block_length, guard
+    wanted = ("smoothed", "log_normalizer", "transition_counts")
+    smoothed, log_normalizer, counts = _pass(
+        log_likelihood, transition, initial, start, block_length, guard, wanted
     )
     total = accurate_sum(log_normalizer)
     return ExpectedStatistics(smoothed, counts, _initial_counts(smoothed, start, valid), total)
@@ -315,7 +342,8 @@ def filter_only(
     """
     transition, initial = _cast(log_likelihood, transition, initial)
     # Whether an underflow mattered only the backward pass can tell, so it runs here as well.
-    _, filtered, log_normalizer, _ = _pass(log_likelihood, transition, initial, start, block_length, guard)
+    wanted = ("filtered", "log_normalizer")
+    filtered, log_normalizer = _pass(log_likelihood, transition, initial, start, block_length, guard, wanted)
     predicted = predict_states(filtered, transition, initial, start, horizon)
     return Filtered(filtered, predicted, log_normalizer)
 
