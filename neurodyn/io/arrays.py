@@ -48,7 +48,9 @@ def stored_arrays(path) -> dict[str, tuple[tuple[int, ...], str]]:
             from scipy.io import whosmat
 
             return {name: (tuple(shape), kind) for name, shape, kind in whosmat(path)}
-    raise FileError(f"{path} is neither .npy, .npz, .mat nor HDF5 by its content; see neurodyn.io.inspect(path).")
+    raise FileError(
+        f"{path} is neither .npy, .npz, .mat nor HDF5 by its content; see neurodyn.io.inspect(path)."
+    )
 
 
 def _npz_header(archive, key):
@@ -58,7 +60,9 @@ def _npz_header(archive, key):
             with archive.zip.open(name) as stream:
                 version = np.lib.format.read_magic(stream)
                 read_header = (
-                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                    np.lib.format.read_array_header_1_0
+                    if version == (1, 0)
+                    else np.lib.format.read_array_header_2_0
                 )
                 shape, _, dtype = read_header(stream)
                 return shape, str(dtype)
@@ -73,15 +77,23 @@ def load_array(path, key: str | None = None) -> np.ndarray:
     path = existing_file(path)
     stored = stored_arrays(path)
     if key is None:
-        numeric = [name for name, (shape, kind) in stored.items() if len(shape) and not kind.startswith(("object", "|O"))]
+        numeric = [
+            name
+            for name, (shape, kind) in stored.items()
+            if len(shape) and not kind.startswith(("object", "|O"))
+        ]
         if len(numeric) != 1:
-            raise FileError(f"{path} holds {len(numeric)} arrays; name one with key=...: {', '.join(stored) or 'none'}.")
+            raise FileError(
+                f"{path} holds {len(numeric)} arrays; name one with key=...: {', '.join(stored) or 'none'}."
+            )
         key = numeric[0]
     if key not in stored:
         raise FileError(f"{path} has no array {key!r}; it has: {', '.join(stored) or 'none'}.")
     start = head(path, 32)
     if stored[key][1] in ("object", "cell", "struct", "function", "opaque"):
-        raise FileError(f"{path}: {key!r} holds {stored[key][1]} values, not numbers; save it as a plain array first.")
+        raise FileError(
+            f"{path}: {key!r} holds {stored[key][1]} values, not numbers; save it as a plain array first."
+        )
     with reading(path, "an array file"):
         if is_hdf5(path):
             import h5py
@@ -169,13 +181,24 @@ def read_array(
     values = np.asarray(load_array(path, key))
     path = existing_file(path)
     if values.dtype.kind not in "fiub":
-        raise FileError(f"{path}: the array holds {values.dtype} values, not numbers; name another with key=...")
+        raise FileError(
+            f"{path}: the array holds {values.dtype} values, not numbers; name another with key=..."
+        )
     if dims is None:
         if values.ndim not in (1, 2, 3):
-            raise FileError(f"{path}: the array has shape {values.shape}; say what its axes are with dims=(...).")
+            raise FileError(
+                f"{path}: the array has shape {values.shape}; say what its axes are with dims=(...)."
+            )
         dims = {1: ("time",), 2: ("time", "unit"), 3: DIMS}[values.ndim]
-    if len(dims) != values.ndim or len(set(dims)) != len(dims) or not set(dims) <= set(DIMS) or "time" not in dims:
-        raise ModelError(f"dims={dims} does not name the axes of shape {values.shape}, each of {DIMS} once, with time.")
+    if (
+        len(dims) != values.ndim
+        or len(set(dims)) != len(dims)
+        or not set(dims) <= set(DIMS)
+        or "time" not in dims
+    ):
+        raise ModelError(
+            f"dims={dims} does not name the axes of shape {values.shape}, each of {DIMS} once, with time."
+        )
     values = np.transpose(values, [dims.index(name) for name in DIMS if name in dims])
     if "unit" not in dims:
         values = values[..., None]
@@ -191,8 +214,10 @@ def read_array(
         subject=subject,
         session=session,
         source=path.name,
-        history=(f"read array {key or listing([{'kind': 'of', 'name': path.name}])}, axes {', '.join(dims)}"
-                 + (f", times {scale:g}" if scale != 1.0 else ""),),
+        history=(
+            f"read array {key or listing([{'kind': 'of', 'name': path.name}])}, axes {', '.join(dims)}"
+            + (f", times {scale:g}" if scale != 1.0 else ""),
+        ),
     )
 
 

@@ -126,7 +126,9 @@ def contents(rows: Iterable[Mapping[str, Any]]) -> "pandas.DataFrame":
     """Table of what a file holds, with the columns every loader's `inspect` has."""
     import pandas
 
-    table = pandas.DataFrame([{name: row.get(name) for name in COLUMNS} for row in rows], columns=list(COLUMNS))
+    table = pandas.DataFrame(
+        [{name: row.get(name) for name in COLUMNS} for row in rows], columns=list(COLUMNS)
+    )
     for name in ("rate", "duration"):
         table[name] = pandas.to_numeric(table[name])
     for name in ("kind", "name", "unit", "note"):

@@ -19,12 +19,12 @@ GROUP = "neurodyn.loaders"
 
 BUILT_IN = {
     "nwb": "neurodyn.io.nwb:LOADER",
-    "fmri": "neurodyn.io.fmri:LOADER",
     "ieeg": "neurodyn.io.ieeg:LOADER",
     "recording": "neurodyn.io.saved:LOADER",
     "table": "neurodyn.io.table:LOADER",
-    "spikes": "neurodyn.io.spike_table:LOADER",
     "array": "neurodyn.io.arrays:LOADER",
+    "spikes": "neurodyn.io.spike_table:LOADER",
+    "fmri": "neurodyn.io.fmri:LOADER",
 }
 
 
@@ -39,7 +39,8 @@ class Loader:
     suffixes : tuple of str
         Usual file name endings, lower case with the dot; they only rank loaders that accept the content.
     sniff : callable
-        `sniff(path) -> bool`: whether the content may be of this format; cheap, never raises for a file.
+        `sniff(path) -> int`: 0 if the content is not of this format, 1 if it may be (any table, any
+        array), 2 if it says that it is; cheap.
     inspect : callable
         `inspect(path) -> DataFrame` with the columns of `neurodyn.io.inspect`.
     read : callable
@@ -48,7 +49,7 @@ class Loader:
 
     name: str
     suffixes: tuple[str, ...]
-    sniff: Callable[[Path], bool]
+    sniff: Callable[[Path], int]
     inspect: Callable[[Path], "pandas.DataFrame"]
     read: Callable[..., "xarray.Dataset"]
 
@@ -81,7 +82,9 @@ def loaders() -> dict[str, Loader]:
             warn(f"The loader plug-in {point.name!r} ({point.value}) is left out: {first_line(error)}")
             continue
         if not isinstance(loader, Loader):
-            warn(f"The loader plug-in {point.name!r} ({point.value}) is left out: it is not a neurodyn.io.Loader.")
+            warn(
+                f"The loader plug-in {point.name!r} ({point.value}) is left out: it is not a neurodyn.io.Loader."
+            )
         elif point.name in found:
             warn(f"The loader plug-in {point.name!r} ({point.value}) is left out: the name is taken.")
         else:
@@ -89,13 +92,26 @@ def loaders() -> dict[str, Loader]:
     return found
 
 
-def _accepts(loader: Loader, path: Path) -> bool:
-    """Whether a loader recognises the content; a plug-in that breaks here is skipped with a warning."""
+def _certainty(loader: Loader, path: Path) -> int:
+    """How sure a loader is of the content; a plug-in that breaks here is skipped with a warning."""
     try:
-        return bool(loader.sniff(path))
+        return int(loader.sniff(path))
     except READ_ERRORS as error:
         warn(f"The loader {loader.name!r} failed to look at {path} and is skipped: {first_line(error)}")
-        return False
+        return 0
+
+
+def _accepting(path: Path) -> list[Loader]:
+    """The loaders that are surest of a file's content; raises where there is none."""
+    known = loaders()
+    sure = {name: _certainty(loader, path) for name, loader in known.items()}
+    if not any(sure.values()):
+        existing_file(path)
+        raise FileError(
+            f"{path} is of no known format (its content was looked at, not only its name); known loaders: "
+            f"{', '.join(known)}; name one with loader=..., or make an array of it and call neurodyn.recording.make."
+        )
+    return [known[name] for name, certainty in sure.items() if certainty == max(sure.values())]
 
 
 def _understands(loader: Loader, options: dict) -> bool:
@@ -108,18 +124,12 @@ def _understands(loader: Loader, options: dict) -> bool:
 
 def find_loader(path: Path, options: dict, name: str | None = None) -> Loader:
     """The one loader for a file: by name, else by content, file ending and the options given."""
-    known = loaders()
     if name is not None:
+        known = loaders()
         if name not in known:
             raise ModelError(f"There is no loader {name!r}; known loaders: {', '.join(known)}.")
         return known[name]
-    accepting = [loader for loader in known.values() if _accepts(loader, path)]
-    if not accepting:
-        raise FileError(
-            f"{path} is of no known format (its content was looked at, not only its name); known loaders: "
-            f"{', '.join(known)}; name one with loader=..., or make an array of it and call neurodyn.recording.make."
-        )
-    candidates = accepting
+    candidates = _accepting(path)
     for narrower in (
         [loader for loader in candidates if suffix_of(path) in loader.suffixes],
         [loader for loader in candidates if _understands(loader, options)],
@@ -135,9 +145,7 @@ def find_loader(path: Path, options: dict, name: str | None = None) -> Loader:
     loader = candidates[0]
     if not _understands(loader, options):
         allowed = ", ".join(list(introspection.signature(loader.read).parameters)[1:])
-        unknown = ", ".join(
-            sorted(set(options) - set(introspection.signature(loader.read).parameters))
-        )
+        unknown = ", ".join(sorted(set(options) - set(introspection.signature(loader.read).parameters)))
         raise ModelError(f"The loader {loader.name!r} of {path} has no option {unknown}; it has: {allowed}.")
     return loader
 
@@ -216,6 +224,5 @@ def inspect(path, *, loader: str | None = None) -> "pandas.DataFrame":
     path = existing_file(path, folder=True)
     if loader is not None:
         return find_loader(path, {}, loader).inspect(path)
-    known = [candidate for candidate in loaders().values() if _accepts(candidate, path)]
-    ranked = sorted(known, key=lambda candidate: suffix_of(path) not in candidate.suffixes)
-    return (ranked[0] if ranked else find_loader(path, {})).inspect(path)
+    candidates = _accepting(path)
+    return min(candidates, key=lambda candidate: suffix_of(path) not in candidate.suffixes).inspect(path)

@@ -37,14 +37,18 @@ def regularise(times, values, *, name: str = "series", max_gap: float = 1.5):
     times = np.asarray(times, dtype=np.float64)
     values = np.asarray(values)
     if times.ndim != 1 or len(times) != len(values):
-        raise FileError(f"{name} has {len(values)} samples but {times.size} time stamps; the file is inconsistent.")
+        raise FileError(
+            f"{name} has {len(values)} samples but {times.size} time stamps; the file is inconsistent."
+        )
     usable = np.isfinite(times)
     notes = []
     if not usable.all():
         notes.append(f"{name}: dropped {np.sum(~usable)} samples without a time stamp")
         times, values = times[usable], values[usable]
     if len(times) < 2:
-        raise FileError(f"{name} has {len(times)} time stamped samples; at least 2 are needed to know its rate.")
+        raise FileError(
+            f"{name} has {len(times)} time stamped samples; at least 2 are needed to know its rate."
+        )
     differences = np.diff(times)
     if np.any(differences < 0):
         order = np.argsort(times, kind="stable")
@@ -68,7 +72,8 @@ def regularise(times, values, *, name: str = "series", max_gap: float = 1.5):
         slope, intercept = _line(index, times)
         shift = float(np.max(np.abs(times - (intercept + slope * index))))
         if shift <= 0.25 * slope:
-            return intercept, slope, *_on_clock(index, values, shift, slope, name, notes)
+            start = float(times[0]) if abs(intercept - times[0]) < 1e-6 * slope else intercept
+            return start, slope, *_on_clock(index, values, shift, slope, name, notes)
     grid = times[0] + median * np.arange(int(np.floor((times[-1] - times[0]) / median + 1e-9)) + 1)
     resampled = _interpolate(grid, times, values, max_gap * median)
     notes.append(
@@ -173,9 +178,9 @@ def onto_bins(times, values, starts, width, *, period: float | None = None, max_
     if period is None:
         total = np.bincount(cell[within], weights=signal[within], minlength=len(starts))
     else:
-        total = np.bincount(cell[within], weights=signal.real[within], minlength=len(starts)) + 1j * np.bincount(
-            cell[within], weights=signal.imag[within], minlength=len(starts)
-        )
+        total = np.bincount(
+            cell[within], weights=signal.real[within], minlength=len(starts)
+        ) + 1j * np.bincount(cell[within], weights=signal.imag[within], minlength=len(starts))
     filled = number > 0
     mean = np.zeros(len(starts), dtype=signal.dtype)
     mean[filled] = total[filled] / number[filled]

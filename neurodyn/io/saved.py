@@ -7,17 +7,17 @@ from neurodyn.io.files import contents, existing_file, is_hdf5
 from neurodyn.io.registry import Loader
 
 
-def sniff(path: Path) -> bool:
-    """Whether a file is netCDF 4 with a variable `activity`."""
+def sniff(path: Path) -> int:
+    """Whether a file is netCDF 4 with a variable `activity` (2), or a damaged one (1)."""
     import h5py
 
     if not is_hdf5(path):
-        return False
+        return 0
     try:
         with h5py.File(path, "r") as file:
-            return "activity" in file and "time" in file and "unit" in file
+            return 2 * ("activity" in file and "time" in file and "unit" in file)
     except OSError:
-        return path.suffix.lower() == ".nc"
+        return int(path.suffix.lower() == ".nc")
 
 
 def read_saved(path):

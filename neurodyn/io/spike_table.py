@@ -124,19 +124,27 @@ def read_spike_table(
     unit, time = unit or _first(UNIT_NAMES, names), time or _first(TIME_NAMES, names)
     trial = trial or _first(TRIAL_NAMES, names)
     if unit is None or time is None:
-        raise FileError(f"{path}: name the arrays with unit=... and time=...; it has: {', '.join(map(str, names))}.")
+        raise FileError(
+            f"{path}: name the arrays with unit=... and time=...; it has: {', '.join(map(str, names))}."
+        )
     who, when = column(unit), column(time).astype(np.float64) * SECONDS[time_unit]
     which = column(trial) if trial is not None else np.zeros(len(who), dtype=int)
     if not len(who) == len(when) == len(which):
-        raise FileError(f"{path}: {unit}, {time} and {trial} have {len(who)}, {len(when)} and {len(which)} entries.")
+        raise FileError(
+            f"{path}: {unit}, {time} and {trial} have {len(who)}, {len(when)} and {len(which)} entries."
+        )
     if not len(when) or not np.isfinite(when).all():
         raise FileError(f"{path}: {time} must hold finite times of at least one spike.")
     coords = {name: column(name) for name in trial_columns}
-    start, stop = window if window is not None else (min(0.0, float(when.min())), float(when.max()) + bin_width)
+    start, stop = (
+        window if window is not None else (min(0.0, float(when.min())), float(when.max()) + bin_width)
+    )
     if not stop > start:
         raise ModelError(f"window={window} is not (start, stop) with stop after start, in seconds.")
     labels, unit_index = np.unique(who, return_inverse=True)
-    trials, trial_index = _trials(which, n_trials or next((len(values) for values in coords.values()), None), path)
+    trials, trial_index = _trials(
+        which, n_trials or next((len(values) for values in coords.values()), None), path
+    )
     number = int(floor_bins(stop - start, bin_width))
     if number < 1:
         raise ModelError(f"bin_width={bin_width:g} s is longer than the window {stop - start:g} s.")

@@ -28,7 +28,9 @@ def load_frame(path, rows: int | None = None):
         separator = "\t" if ".tsv" in suffix_of(path) else ","
     else:
         if not is_text(path):
-            raise FileError(f"{path} is not a text table (its first bytes are binary); see neurodyn.io.inspect(path).")
+            raise FileError(
+                f"{path} is not a text table (its first bytes are binary); see neurodyn.io.inspect(path)."
+            )
         separator = _separator(path)
     with reading(path, "a text table"):
         first = pandas.read_csv(path, sep=separator, nrows=1, header=None, dtype=str, encoding="utf-8-sig")
@@ -159,7 +161,9 @@ def read_table(
         if kind == "binary" and name in frame and frame[name].dtype.kind in "if":
             values = sorted(set(frame[name].dropna().tolist()))
             if len(values) == 2 and values != [0, 1]:
-                frame = frame.assign(**{name: (frame[name] == values[1]).astype(float).where(frame[name].notna())})
+                frame = frame.assign(
+                    **{name: (frame[name] == values[1]).astype(float).where(frame[name].notna())}
+                )
                 history.append(f"recoded {name}: {values[0]:g} to 0, {values[1]:g} to 1")
     if onset is not None:
         frame, covariates = _time_step(frame, participant, onset, covariates, path)
@@ -212,7 +216,9 @@ def _contrast(frame, covariates, path):
     if "signed_contrast" in frame or "signed_contrast" not in covariates:
         return frame, []
     signed = frame["contrastRight"].fillna(0) - frame["contrastLeft"].fillna(0)
-    return frame.assign(signed_contrast=signed), ["signed_contrast is contrastRight - contrastLeft, absent is 0"]
+    return frame.assign(signed_contrast=signed), [
+        "signed_contrast is contrastRight - contrastLeft, absent is 0"
+    ]
 
 
 def _time_step(frame, participant, onset, covariates, path):

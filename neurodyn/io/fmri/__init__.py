@@ -7,24 +7,32 @@ import numpy as np
 
 from neurodyn import recording
 from neurodyn.errors import FileError, ModelError
+from neurodyn.io.arrays import inspect_arrays
+from neurodyn.io.arrays import sniff as is_array_file
 from neurodyn.io.files import contents, existing_file, head, suffix_of
 from neurodyn.io.fmri import atlas as atlas_module
 from neurodyn.io.fmri import design, images
 from neurodyn.io.fmri.series_table import load_series
 from neurodyn.io.registry import Loader
+from neurodyn.io.table import inspect_table
+from neurodyn.io.table import sniff as is_table_file
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".img", ".hdr", ".mgz", ".mgh")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz", ".mat")
 
 
-def sniff(path: Path) -> bool:
-    """Whether a file is an image by its name or first bytes."""
+def sniff(path: Path) -> int:
+    """Whether a file is an image by its first bytes (2) or name, or a table or matrix (1)."""
     if not path.is_file():
-        return False
+        return 0
+    if suffix_of(path) in TABLE_SUFFIXES:
+        return int(is_array_file(path) or is_table_file(path))
     start = head(path, 352)
     single = len(start) >= 348 and start[344:348] in (b"n+1\x00", b"ni1\x00")
     second = start[4:8] in (b"n+2\x00", b"ni2\x00")
-    return single or second or (suffix_of(path) in (".nii.gz", ".mgz", ".nii"))
+    if single or second:
+        return 2
+    return int(suffix_of(path) in (".nii.gz", ".mgz", ".mgh", ".nii"))
 
 
 def read_fmri(
@@ -114,7 +122,9 @@ def read_fmri(
     per_run = _per_run({"confounds": confounds, "scrub": scrub, "events": events}, len(runs))
     times = [run[1] for run in runs]
     if max(times) - min(times) > 1e-3 * min(times):
-        raise FileError(f"The runs have different repetition times, {min(times):g} to {max(times):g} s; read them apart.")
+        raise FileError(
+            f"The runs have different repetition times, {min(times):g} to {max(times):g} s; read them apart."
+        )
     tr, labels, coords = times[0], runs[0][0].labels, runs[0][0].coords
     for one, (series, _) in zip(paths, runs, strict=True):
         if series.labels != labels:
@@ -218,7 +228,7 @@ def _run_names(paths) -> list[str]:
 def _about(paths, subject, session, history):
     """Attributes of the recording from BIDS file names where the caller gave none."""
     name = "" if hasattr(paths[0], "get_fdata") else Path(paths[0]).name
-    entity = {key: value for key, value in re.findall(r"(sub|ses)-([A-Za-z0-9]+)", name)}
+    entity = dict(re.findall(r"(sub|ses)-([A-Za-z0-9]+)", name))
     return {
         "subject": subject if subject is not None else entity.get("sub", ""),
         "session": session if session is not None else entity.get("ses", ""),
@@ -256,7 +266,9 @@ def _with_covariates(result, tables):
             "role": ("covariate", ["measured"] * len(names)),
         },
     )
-    result = recording.with_history(result.assign(covariates=covariates), f"kept {len(names)} confounds as covariates")
+    result = recording.with_history(
+        result.assign(covariates=covariates), f"kept {len(names)} confounds as covariates"
+    )
     if filled:
         result = recording.with_history(result, f"set {filled} missing confounds of first volumes to 0")
     return result
@@ -274,8 +286,10 @@ def _with_labels(result, conditions):
 
 
 def inspect_image(path):
-    """Table with the one row of an image: shape, repetition time, voxel size."""
+    """Table with the one row of an image: shape, repetition time, voxel size; or of a matrix's arrays."""
     path = existing_file(path)
+    if suffix_of(path) in TABLE_SUFFIXES:
+        return inspect_arrays(path) if is_array_file(path) else inspect_table(path)
     image = images.load_image(path)
     shape = tuple(int(size) for size in image.shape)
     rate = duration = None
@@ -292,4 +306,6 @@ def inspect_image(path):
     )
 
 
-LOADER = Loader(name="fmri", suffixes=IMAGE_SUFFIXES, sniff=sniff, inspect=inspect_image, read=read_fmri)
+LOADER = Loader(
+    name="fmri", suffixes=IMAGE_SUFFIXES + TABLE_SUFFIXES, sniff=sniff, inspect=inspect_image, read=read_fmri
+)

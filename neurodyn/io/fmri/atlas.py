@@ -28,7 +28,9 @@ def regions(image, path, atlas, names) -> Series:
         raise FileError(f"The atlas has no region in {path}; are they in the same space?")
     lost = sorted(set(whole.tolist()) - set(present.tolist()))
     if lost:
-        warn(f"{path}: {len(lost)} of {whole.size} regions of the atlas have no voxel in the image and are left out.")
+        warn(
+            f"{path}: {len(lost)} of {whole.size} regions of the atlas have no voxel in the image and are left out."
+        )
     inside = numbers != 0
     index = np.argwhere(inside)
     which = np.searchsorted(present, numbers[inside])
@@ -40,7 +42,9 @@ def regions(image, path, atlas, names) -> Series:
     labels = region_names(names, present, whole)
     note = f"mean over the voxels of each of {present.size} regions"
     same = resampled is picture or picture.shape[:3] == image.shape[:3]
-    return Series(values, labels, coords, (note if same else f"{note}, atlas resampled to the image (nearest)",))
+    return Series(
+        values, labels, coords, (note if same else f"{note}, atlas resampled to the image (nearest)",)
+    )
 
 
 def _means(voxels, which, number) -> np.ndarray:
@@ -58,7 +62,9 @@ def _maps(image, path, picture, names) -> Series:
     from nilearn.maskers import NiftiMapsMasker
 
     finite = np.isfinite(np.asarray(image.dataobj, dtype=np.float32)).all(axis=(0, 1, 2))
-    masker = NiftiMapsMasker(maps_img=picture, standardize=False, detrend=False, resampling_target="data", reports=False)
+    masker = NiftiMapsMasker(
+        maps_img=picture, standardize=False, detrend=False, resampling_target="data", reports=False
+    )
     values = np.array(masker.fit_transform(image), dtype=np.float32)
     values[~finite] = np.nan
     number = values.shape[1]
@@ -80,14 +86,18 @@ def region_names(names, present, whole) -> list[str]:
     if isinstance(names, Mapping):
         missing = [int(number) for number in present if number not in names]
         if missing:
-            raise ModelError(f"The region names lack the atlas value {missing[0]} ({len(missing)} missing in all).")
+            raise ModelError(
+                f"The region names lack the atlas value {missing[0]} ({len(missing)} missing in all)."
+            )
         labels = [str(names[number]) for number in present]
     else:
         names = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
         if names and names[0].lower() in ("background", "unknown", "0") and len(names) == whole.size + 1:
             names = names[1:]
         if len(names) != whole.size:
-            raise ModelError(f"{len(names)} region names were given for the {whole.size} regions of the atlas.")
+            raise ModelError(
+                f"{len(names)} region names were given for the {whole.size} regions of the atlas."
+            )
         table = dict(zip(whole.tolist(), names, strict=True))
         labels = [table[number] for number in present.tolist()]
     repeated = {label for label in labels if labels.count(label) > 1}

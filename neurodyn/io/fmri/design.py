@@ -1,5 +1,6 @@
 """What happened at each volume: conditions and runs, confounds, scrubbed volumes."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,14 +33,18 @@ def volume_labels(given, n_volumes: int):
         lower = {str(name).lower(): name for name in given.columns}
         column = next((lower[name] for name in CONDITION if name in lower), None)
         if column is None:
-            raise FileError(f"The volume labels need a column {' or '.join(CONDITION)}; they have: {', '.join(lower)}.")
+            raise FileError(
+                f"The volume labels need a column {' or '.join(CONDITION)}; they have: {', '.join(lower)}."
+            )
         labels = [str(label) for label in given[column]]
         run = next((lower[name] for name in RUN if name in lower), None)
         runs = None if run is None else [str(label) for label in given[run]]
     else:
         labels = [str(label) for label in np.asarray(given).ravel()]
     if len(labels) != n_volumes:
-        raise FileError(f"There are {len(labels)} volume labels for {n_volumes} volumes; they must be equal in number.")
+        raise FileError(
+            f"There are {len(labels)} volume labels for {n_volumes} volumes; they must be equal in number."
+        )
     return np.array(labels), None if runs is None else np.array(runs)
 
 
@@ -67,7 +72,7 @@ def split_runs(runs) -> list[slice]:
     """Stretches of volumes of each run; a run must be one stretch."""
     change = np.flatnonzero(runs[1:] != runs[:-1]) + 1
     edges = [0, *change.tolist(), len(runs)]
-    parts = [slice(begin, end) for begin, end in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [slice(begin, end) for begin, end in itertools.pairwise(edges)]
     names = [str(runs[part.start]) for part in parts]
     if len(set(names)) != len(names):
         raise FileError("A run's volumes are not one stretch in the volume labels; sort the volumes by run.")
@@ -84,7 +89,9 @@ def confound_table(given, n_volumes: int):
         array = array[:, None] if array.ndim == 1 else array
         frame = pandas.DataFrame(array, columns=[f"confound-{i}" for i in range(array.shape[1])])
     if len(frame) != n_volumes:
-        raise FileError(f"There are {len(frame)} rows of confounds for {n_volumes} volumes; they must be equal.")
+        raise FileError(
+            f"There are {len(frame)} rows of confounds for {n_volumes} volumes; they must be equal."
+        )
     return frame
 
 
@@ -98,7 +105,9 @@ def scrubbed(rule, confounds, n_volumes: int) -> np.ndarray:
         mask = np.zeros(n_volumes, dtype=bool)
         for name, threshold in rule.items():
             if name not in confounds:
-                raise ModelError(f"scrub names {name!r}, which is not among the confounds: {', '.join(confounds)}.")
+                raise ModelError(
+                    f"scrub names {name!r}, which is not among the confounds: {', '.join(confounds)}."
+                )
             mask |= np.asarray(confounds[name], dtype=float) > threshold
         return mask
     rule = np.asarray(rule)
@@ -107,7 +116,9 @@ def scrubbed(rule, confounds, n_volumes: int) -> np.ndarray:
             raise ModelError(f"scrub has shape {rule.shape}, but the run has {n_volumes} volumes.")
         return rule
     if rule.size and (rule.dtype.kind not in "iu" or rule.min() < 0 or rule.max() >= n_volumes):
-        raise ModelError(f"scrub must hold volume numbers from 0 to {n_volumes - 1}, or one boolean per volume.")
+        raise ModelError(
+            f"scrub must hold volume numbers from 0 to {n_volumes - 1}, or one boolean per volume."
+        )
     mask = np.zeros(n_volumes, dtype=bool)
     mask[rule.astype(np.int64)] = True
     return mask

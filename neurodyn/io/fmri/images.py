@@ -56,7 +56,9 @@ def repetition_time(image, path, given: float | None) -> tuple[float, tuple[str,
     if given is not None:
         given = checked_repetition_time(given)
         if stated is not None and abs(stated - given) > 0.01 * given:
-            warn(f"{path}: the {source} states a repetition time of {stated:g} s, but {given:g} s was given and used.")
+            warn(
+                f"{path}: the {source} states a repetition time of {stated:g} s, but {given:g} s was given and used."
+            )
         return given, (f"repetition time {given:g} s as given",)
     if stated is None:
         raise FileError(f"{path} does not state its repetition time; give repetition_time in seconds.")
@@ -93,7 +95,9 @@ def stated_repetition_time(image, path):
         return None, "header"
     value *= TIME_UNITS.get(unit, 1.0)
     if value > LONGEST_TR and unit != "msec":
-        warn(f"{path}: the header's repetition time of {value:g} s can only be milliseconds; {value / 1000:g} s is used.")
+        warn(
+            f"{path}: the header's repetition time of {value:g} s can only be milliseconds; {value / 1000:g} s is used."
+        )
         value /= 1000
     return value, "header"
 
@@ -128,7 +132,9 @@ def mask_voxels(image, path, mask) -> Series:
         high = np.where(finite, every, -np.inf).max(axis=0)
         varies = high > low
         if not varies.any():
-            raise FileError(f"{path}: no voxel varies over its {image.shape[3]} volumes; the image is damaged or empty.")
+            raise FileError(
+                f"{path}: no voxel varies over its {image.shape[3]} volumes; the image is damaged or empty."
+            )
         chosen = varies.reshape(image.shape[:3])
         values = every[:, varies]
         note = f"took the {int(varies.sum())} of {varies.size} voxels that vary, without a mask"

@@ -129,7 +129,7 @@ def read_ieeg(
             history.append(f"set {sum(marked)} bad channels to NaN")
     values, labels, coords, history = _referenced(values, names, types, bads, raw, path, reference, history)
     values, rate, history = _filtered(
-        values, rate, history, notch, band_pass, envelope, resample, causal, int(round(edge * rate))
+        values, rate, history, notch, band_pass, envelope, resample, causal, round(edge * rate)
     )
     kinds = {types[name] for name in names}
     entity = [part[4:] for part in Path(path).name.split("_") if part.startswith("sub-")]
@@ -155,7 +155,9 @@ def _picked(raw, types, picks, path) -> list[str]:
         names = names or [name for name in raw.ch_names if types[name] in channel_module.MAGNETIC]
         if not names:
             kinds = ", ".join(sorted(set(types.values())))
-            raise FileError(f"{path} has no neural channels, only {kinds}; name those you want with picks=[...].")
+            raise FileError(
+                f"{path} has no neural channels, only {kinds}; name those you want with picks=[...]."
+            )
         return names
     wanted = {picks} if isinstance(picks, str) else {str(pick) for pick in picks}
     unknown = wanted - set(types) - set(types.values())
@@ -175,7 +177,9 @@ def _values(raw, path, names, interval, hide_bad):
         begin = min(max(int(np.ceil(interval[0] * rate - 1e-6)), 0), end)
         end = min(max(int(np.ceil(interval[1] * rate - 1e-6)), 0), end)
         if end <= begin:
-            raise FileError(f"{path} lasts {raw.n_times / rate:g} s; the interval {interval} s holds no sample of it.")
+            raise FileError(
+                f"{path} lasts {raw.n_times / rate:g} s; the interval {interval} s holds no sample of it."
+            )
     needed, free = 8 * len(names) * (end - begin) * 2, available_memory()
     if free is not None and needed > free:
         raise FileError(
@@ -185,7 +189,9 @@ def _values(raw, path, names, interval, hide_bad):
     with reading(Path(path), "a recording"):
         index = [raw.ch_names.index(name) for name in names]
         mode = "NaN" if hide_bad else None
-        values = raw.get_data(picks=index, start=begin, stop=end, reject_by_annotation=mode, verbose="ERROR").T
+        values = raw.get_data(
+            picks=index, start=begin, stop=end, reject_by_annotation=mode, verbose="ERROR"
+        ).T
     values = np.array(values, dtype=np.float64, order="C")
     history = [f"read {len(names)} channels, samples {begin} to {end} at {rate:g} Hz"]
     hidden = int(np.isnan(values).any(axis=1).sum())
@@ -212,9 +218,13 @@ def _referenced(values, names, types, bads, raw, path, reference, history):
         }
         return values, names, coords, history
     if reference == "bipolar":
-        pairs = signals.bipolar_pairs([name for name, chosen in zip(names, neural, strict=True) if chosen], types)
+        pairs = signals.bipolar_pairs(
+            [name for name, chosen in zip(names, neural, strict=True) if chosen], types
+        )
     elif isinstance(reference, str):
-        raise ModelError(f"reference={reference!r} is not known; choose None, 'average', 'bipolar' or pairs of names.")
+        raise ModelError(
+            f"reference={reference!r} is not known; choose None, 'average', 'bipolar' or pairs of names."
+        )
     else:
         pairs = [(str(first), str(second)) for first, second in reference]
     unknown = {name for pair in pairs for name in pair} - set(names)
@@ -231,7 +241,12 @@ def _referenced(values, names, types, bads, raw, path, reference, history):
         **{axis: (metres[first] + metres[second]) / 2 for axis, metres in place.items()},
     }
     labels = [f"{one}-{other}" for one, other in pairs]
-    return values[:, first] - values[:, second], labels, coords, [*history, f"made {len(pairs)} bipolar channels"]
+    return (
+        values[:, first] - values[:, second],
+        labels,
+        coords,
+        [*history, f"made {len(pairs)} bipolar channels"],
+    )
 
 
 def _filtered(values, rate, history, notch, band_pass, envelope, new_rate, causal, edge):
@@ -246,7 +261,9 @@ def _filtered(values, rate, history, notch, band_pass, envelope, new_rate, causa
         if len(band_pass) != 2:
             raise ModelError(f"band_pass={band_pass} must be (low, high) in Hz.")
         low, high = band_pass
-        values, short = signals.band_filter(values, rate, low, high, causal=causal, edge=0 if envelope else edge)
+        values, short = signals.band_filter(
+            values, rate, low, high, causal=causal, edge=0 if envelope else edge
+        )
         lost += short
         history.append(f"{how} Butterworth filter of order 4, {low or 0:g} to {high or rate / 2:g} Hz")
     if envelope:

@@ -143,7 +143,11 @@ def amplitude_correction(values, types, names, path) -> float:
 def positions(raw, path, names) -> dict[str, np.ndarray]:
     """x, y, z in metres of the named channels from the BIDS electrodes table or the file; {} where unknown."""
     path = Path(path)
-    found = sorted(path.parent.glob(f"{path.name.split('_task-')[0]}*_electrodes.tsv")) if "_task-" in path.name else []
+    found = (
+        sorted(path.parent.glob(f"{path.name.split('_task-')[0]}*_electrodes.tsv"))
+        if "_task-" in path.name
+        else []
+    )
     if len(found) == 1:
         frame = load_frame(found[0])
         if {"name", "x", "y", "z"} <= set(frame.columns):

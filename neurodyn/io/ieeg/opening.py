@@ -4,7 +4,16 @@ import warnings
 from pathlib import Path
 
 from neurodyn.errors import FileError
-from neurodyn.io.files import READ_ERRORS, existing_file, first_line, head, inside_folder, is_text, reading, suffix_of
+from neurodyn.io.files import (
+    READ_ERRORS,
+    existing_file,
+    first_line,
+    head,
+    inside_folder,
+    is_text,
+    reading,
+    suffix_of,
+)
 
 READERS = {
     ".edf": ("edf",),
@@ -43,31 +52,29 @@ READERS = {
 }
 FOLDERS = (".mefd", ".mff", ".ds")
 BRAINVISION = (".vhdr", ".ahdr")
+SIGNATURES = {
+    ".vhdr": (b"Brain", b"\xef\xbb\xbfBrain"),
+    ".ahdr": (b"Brain", b"\xef\xbb\xbfBrain"),
+    ".edf": (b"0       ",),
+    ".bdf": (b"\xffBIOSEMI",),
+    ".gdf": (b"GDF",),
+    ".fif": (b"\x00\x00\x00\x64", b"\x64\x00\x00\x00"),
+    ".set": (b"MATLAB", b"\x89HDF"),
+    ".snirf": (b"\x89HDF",),
+}
 
 
-def sniff(path: Path) -> bool:
-    """Whether a file is of a format mne reads, by its name and, where they tell, its first bytes."""
+def sniff(path: Path) -> int:
+    """Whether a file begins as its format does (2), or only its name speaks for it (1)."""
     suffix = suffix_of(path)
     if path.is_dir():
-        return suffix in FOLDERS
-    if suffix not in READERS:
-        return False
+        return int(suffix in FOLDERS)
+    if suffix not in READERS or not path.is_file():
+        return 0
     start = head(path, 1024)
-    if suffix in BRAINVISION:
-        return b"Brain" in start and b"Header" in start
-    if suffix == ".edf":
-        return start[:8].strip() == b"0"
-    if suffix == ".bdf":
-        return start[:8] == b"\xffBIOSEMI"
-    if suffix == ".gdf":
-        return start[:3] == b"GDF"
-    if suffix == ".fif":
-        return start[:4] in (b"\x00\x00\x00\x64", b"\x64\x00\x00\x00")
-    if suffix == ".set":
-        return start.startswith(b"MATLAB") or start.startswith(b"\x89HDF")
-    if suffix in (".hdr", ".dat", ".data", ".bin", ".con"):
-        return suffix != ".hdr" or is_text(path)
-    return True
+    if suffix in SIGNATURES:
+        return 2 * start.startswith(SIGNATURES[suffix])
+    return int(suffix != ".hdr" or is_text(path))
 
 
 def open_raw(path):
@@ -77,7 +84,9 @@ def open_raw(path):
     if suffix == ".vmrk":
         raise FileError(f"{path} holds the markers of a BrainVision recording; give its .vhdr file.")
     if suffix not in READERS:
-        raise FileError(f"{path} ends in {suffix or 'nothing'}, which no reader knows; known: {', '.join(READERS)}.")
+        raise FileError(
+            f"{path} ends in {suffix or 'nothing'}, which no reader knows; known: {', '.join(READERS)}."
+        )
     if not sniff(path):
         raise FileError(f"{path} does not begin like a {suffix} file (damaged, or renamed); fetch it again.")
     if suffix in BRAINVISION:

@@ -91,7 +91,9 @@ def band_filter(values, rate: float, low: float | None, high: float | None, *, c
     nyquist = rate / 2
     for name, limit in (("low", low), ("high", high)):
         if limit is not None and not 0 < limit < nyquist:
-            raise ModelError(f"The {name} edge of {limit:g} Hz must lie between 0 and half the rate, {nyquist:g} Hz.")
+            raise ModelError(
+                f"The {name} edge of {limit:g} Hz must lie between 0 and half the rate, {nyquist:g} Hz."
+            )
     if low is not None and high is not None and low >= high:
         raise ModelError(f"band_pass=({low:g}, {high:g}) Hz has its low edge above its high edge.")
     if low is None and high is None:
@@ -146,11 +148,13 @@ def resample(values, rate: float, new_rate: float):
 
     from scipy.signal import resample_poly
 
-    if not 0 < new_rate:
+    if not new_rate > 0:
         raise ModelError(f"resample={new_rate:g} Hz must be positive.")
     ratio = Fraction(new_rate / rate).limit_denominator(1000)
     if ratio <= 0 or abs(float(ratio) * rate - new_rate) > 1e-6 * new_rate:
-        raise ModelError(f"resample={new_rate:g} Hz is not a simple ratio of {rate:g} Hz; choose a near rate.")
+        raise ModelError(
+            f"resample={new_rate:g} Hz is not a simple ratio of {rate:g} Hz; choose a near rate."
+        )
     if ratio == 1:
         return values, rate
     seen = np.isfinite(values)

@@ -5,7 +5,8 @@ import numpy as np
 from neurodyn import recording
 from neurodyn.errors import FileError, ModelError
 from neurodyn.io.nwb import behaviour as behaviour_module
-from neurodyn.io.nwb import catalogue, opening, series as series_module, tables, units
+from neurodyn.io.nwb import catalogue, opening, tables, units
+from neurodyn.io.nwb import series as series_module
 from neurodyn.io.registry import Loader
 from neurodyn.io.resample import labels_on_bins
 
@@ -119,7 +120,9 @@ def read_nwb(
             result = _read_units(nwbfile, path, bin_width, interval, units_where)
         else:
             if units_where is not None:
-                raise ModelError("units_where chooses sorted units and does not apply to a series; use channels.")
+                raise ModelError(
+                    "units_where chooses sorted units and does not apply to a series; use channels."
+                )
             result = _read_series(nwbfile, path, series, channels, interval)
         result = _with_epochs(result, nwbfile, path)
         if behaviour is not False and behaviour is not None:
@@ -177,7 +180,9 @@ def _read_units(nwbfile, path, bin_width, interval, where):
     result = recording.with_history(result, f"read units of an NWB file from {start:g} to {stop:g} s ({why})")
     observed = units.observation_intervals(nwbfile, chosen)
     if observed is not None:
-        result = _hide(result, units.unobserved(observed, result["time"].values, bin_width), "observation intervals")
+        result = _hide(
+            result, units.unobserved(observed, result["time"].values, bin_width), "observation intervals"
+        )
     return result
 
 
@@ -281,7 +286,9 @@ def _with_behaviour(result, nwbfile, path, wanted, outside):
 def _restrict_to_behaviour(result, finite, path):
     """From the first to the last bin with all covariates; gaps hide activity and hold the covariates."""
     if not finite.any():
-        raise FileError(f"{path}: in no bin were all behaviour series measured; name some with behaviour=[...].")
+        raise FileError(
+            f"{path}: in no bin were all behaviour series measured; name some with behaviour=[...]."
+        )
     first, last = int(np.argmax(finite)), len(finite) - int(np.argmax(finite[::-1]))
     result, finite = result.isel(time=slice(first, last)), finite[first:last]
     held = np.maximum.accumulate(np.where(finite, np.arange(len(finite)), 0))
@@ -297,7 +304,9 @@ def _restrict_to_behaviour(result, finite, path):
 def _cut(result, table, align, window, path):
     """The recording cut into trials by the rows of an interval table."""
     if align not in table:
-        raise ModelError(f"{path}: the interval table has no column {align!r}; it has: {', '.join(table.columns)}.")
+        raise ModelError(
+            f"{path}: the interval table has no column {align!r}; it has: {', '.join(table.columns)}."
+        )
     cut = recording.cut_trials(result, table, window=window, align=align, stop="stop_time")
     if "epoch" in result.coords:
         position = result.indexes["time"].get_indexer(cut["event_time"].values, method="ffill")

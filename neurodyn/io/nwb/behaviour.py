@@ -8,23 +8,20 @@ from neurodyn.io.nwb.series import samples
 from neurodyn.io.resample import circular_period, onto_bins
 
 AXES = ("x", "y", "z")
+FASTEST = 1000.0
 
 
 def behaviour_series(nwbfile, wanted) -> dict[str, object]:
-    """Series of behaviour by path: spatial ones, and regular ones kept as behaviour or in acquisition."""
-    from pynwb import TimeSeries
+    """Series of behaviour by path: the named ones, or all spatial ones and regular ones kept as behaviour.
 
+    Of plain series in acquisition, those up to `FASTEST` Hz count: faster ones are raw voltages.
+    """
     spatial = all_series(nwbfile, ("SpatialSeries",))
-    found = {}
-    for path, series in all_series(nwbfile).items():
-        shape = shape_of(series)
-        if len(shape) not in (1, 2) or not shape[0] or np.dtype(getattr(series.data, "dtype", float)).kind not in "fiub":
-            continue
-        parents = _parents(series)
-        plain = type(series) is TimeSeries and ("behavior" in parents or "BehavioralTimeSeries" in parents)
-        acquired = type(series) is TimeSeries and path.startswith("acquisition/")
-        if path in spatial or ((plain or acquired) and _is_signal(series)):
-            found[path] = series
+    found = {
+        path: series
+        for path, series in all_series(nwbfile).items()
+        if _is_numeric(series) and (path in spatial or _is_behaviour(series, path))
+    }
     if wanted is True:
         return found
     chosen = {}
@@ -42,6 +39,29 @@ def behaviour_series(nwbfile, wanted) -> dict[str, object]:
     return chosen
 
 
+def _is_numeric(series) -> bool:
+    """Whether a series holds numbers over time, for one or several channels."""
+    shape = shape_of(series)
+    return (
+        len(shape) in (1, 2)
+        and shape[0] > 0
+        and np.dtype(getattr(series.data, "dtype", float)).kind in "fiub"
+    )
+
+
+def _is_behaviour(series, path) -> bool:
+    """Whether a plain time series is a signal kept as behaviour, or a slow one in acquisition."""
+    from pynwb import TimeSeries
+
+    if type(series) is not TimeSeries:
+        return False
+    rate = _signal_rate(series)
+    if rate is None:
+        return False
+    kept = {"behavior", "BehavioralTimeSeries", "PupilTracking"} & _parents(series)
+    return bool(kept) or (path.startswith("acquisition/") and rate <= FASTEST)
+
+
 def _parents(series) -> set[str]:
     """Names and class names of everything a series lies in."""
     names = set()
@@ -52,14 +72,15 @@ def _parents(series) -> set[str]:
     return names
 
 
-def _is_signal(series) -> bool:
-    """Whether a series is sampled regularly, judged by the first time stamps."""
+def _signal_rate(series) -> float | None:
+    """Rate of a series sampled regularly, judged by its first time stamps; None for a list of events."""
     if series.rate is not None:
-        return True
+        return float(series.rate)
     stamps = series.timestamps
     if stamps is None or len(stamps) < 3:
-        return False
-    return is_regular(np.diff(np.asarray(stamps[: min(len(stamps), 2000)])))
+        return None
+    steps = np.diff(np.asarray(stamps[: min(len(stamps), 2000)]))
+    return float(1 / np.median(steps)) if is_regular(steps) else None
 
 
 def covariates(nwbfile, wanted, starts, width, *, path):
@@ -86,7 +107,7 @@ def covariates(nwbfile, wanted, starts, width, *, path):
         number = found.values.shape[1]
         for column in range(number):
             values = found.values[:, column]
-            period = circular_period(unit, values) if "Compass" in key or unit else None
+            period = circular_period(unit, values)
             columns.append(onto_bins(found.times, values, starts, width, period=period))
             names.append(base if number == 1 else f"{base}_{AXES[column] if number <= 3 else column}")
             units.append(unit)

@@ -24,9 +24,8 @@ def rows(nwbfile) -> list[dict]:
     result = []
     if nwbfile.units is not None and len(nwbfile.units):
         result.append(_units_row(nwbfile.units))
-    for item in nwbfile.objects.values():
-        if isinstance(item, TimeSeries):
-            result.append(_series_row(item))
+    series = [_series_row(item) for item in nwbfile.objects.values() if isinstance(item, TimeSeries)]
+    result += sorted(series, key=lambda row: row["name"])
     for name, table in tables(nwbfile).items():
         columns = ", ".join(column for column in table.colnames if column not in ("start_time", "stop_time"))
         result.append(
@@ -146,7 +145,7 @@ def all_series(nwbfile, kinds: tuple[str, ...] | None = None) -> dict[str, objec
             continue
         if kinds is None or any(base.__name__ in kinds for base in type(item).__mro__):
             found[path_of(item)] = item
-    return found
+    return dict(sorted(found.items()))
 
 
 def find_series(nwbfile, name: str, path):

@@ -9,17 +9,17 @@ from neurodyn.errors import FileError
 from neurodyn.io.files import existing_file, inside_folder, is_hdf5, listing, reading
 
 
-def sniff(path: Path) -> bool:
-    """Whether a file is HDF5 with the attribute that every NWB 2 file has."""
+def sniff(path: Path) -> int:
+    """Whether a file is HDF5 with the attribute that every NWB 2 file has (2), or a damaged one (1)."""
     import h5py
 
     if not is_hdf5(path):
-        return False
+        return int(path.is_file() and path.suffix.lower() == ".nwb")
     try:
         with h5py.File(path, "r") as file:
-            return is_nwb(file)
+            return 2 * is_nwb(file)
     except OSError:
-        return path.suffix.lower() == ".nwb"
+        return int(path.suffix.lower() == ".nwb")
 
 
 def is_nwb(file) -> bool:
@@ -34,7 +34,9 @@ def open_nwb(path) -> Iterator:
 
     path = existing_file(path)
     if not is_hdf5(path):
-        raise FileError(f"{path} is not NWB: it does not begin like an HDF5 file; see neurodyn.io.inspect(path).")
+        raise FileError(
+            f"{path} is not NWB: it does not begin like an HDF5 file; see neurodyn.io.inspect(path)."
+        )
     with reading(path, "NWB"), h5py.File(path, "r") as file:
         if not is_nwb(file):
             raise FileError(

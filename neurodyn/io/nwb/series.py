@@ -25,14 +25,18 @@ def samples(series, interval=None, channels=None, *, path="") -> Samples:
     shape = shape_of(series)
     name = path_of(series)
     if len(shape) not in (1, 2):
-        raise FileError(f"{path}: {name} has shape {shape}, not (time,) or (time, channel); it is not a signal.")
+        raise FileError(
+            f"{path}: {name} has shape {shape}, not (time,) or (time, channel); it is not a signal."
+        )
     if not shape[0]:
         raise FileError(f"{path}: {name} holds no samples.")
     if series.rate is not None:
         first = float(series.starting_time or 0.0)
         rate = float(series.rate)
         if not rate > 0:
-            raise FileError(f"{path}: {name} states a rate of {rate:g} Hz, which cannot be; correct the file.")
+            raise FileError(
+                f"{path}: {name} states a rate of {rate:g} Hz, which cannot be; correct the file."
+            )
         begin, end = _indices_by_rate(first, rate, shape[0], interval)
         times = first + np.arange(begin, end) / rate
     elif series.timestamps is not None:
@@ -79,7 +83,9 @@ def _scaled(raw, series, channels):
         return values, ()
     factor = conversion if per_channel is None else conversion * per_channel
     values = (values * factor + offset).astype(values.dtype)
-    return values, (f"scaled by {conversion:g}{' per channel' if per_channel is not None else ''}, offset {offset:g}",)
+    return values, (
+        f"scaled by {conversion:g}{' per channel' if per_channel is not None else ''}, offset {offset:g}",
+    )
 
 
 def on_grid(found: Samples, name: str):

@@ -24,7 +24,7 @@ def plain_columns(table, rows=None, *, prefix: str = "") -> dict[str, np.ndarray
         if rows is not None:
             values = [values[row] for row in rows]
         array = _plain(values)
-        if array is not None:
+        if array is not None and not (array.dtype.kind == "U" and (array == "").all()):
             key = RENAMED.get(name, name)
             columns[f"{prefix}{key}" if key in RESERVED else key] = array
     return columns
@@ -54,7 +54,9 @@ def electrode_coords(table, rows) -> dict[str, np.ndarray]:
     """Region, group, position in metres and the rest of the electrodes table, for some of its rows."""
     coords = plain_columns(table, rows, prefix="electrode_")
     positions = [axis for axis in ("x", "y", "z") if axis in coords]
-    known = any(np.any(np.nan_to_num(np.asarray(table[axis].data[:], dtype=float)) != 0) for axis in positions)
+    known = any(
+        np.any(np.nan_to_num(np.asarray(table[axis].data[:], dtype=float)) != 0) for axis in positions
+    )
     for axis in positions:
         metres = np.asarray(coords.pop(axis), dtype=np.float64) * MICROMETRE
         if known:

@@ -22,7 +22,9 @@ def unit_rows(nwbfile, where, path) -> list[int]:
         keep = np.ones(len(frame), dtype=bool)
         for name, wanted in where.items():
             if name not in frame:
-                raise FileError(f"{path}: units have no column {name!r}; they have: {', '.join(frame.columns)}.")
+                raise FileError(
+                    f"{path}: units have no column {name!r}; they have: {', '.join(frame.columns)}."
+                )
             wanted = [wanted] if isinstance(wanted, (str, int, float, bool)) else list(wanted)
             keep &= frame[name].isin(wanted).to_numpy()
     elif isinstance(where, str):
@@ -36,9 +38,13 @@ def unit_rows(nwbfile, where, path) -> list[int]:
     elif isinstance(where, Callable):
         keep = np.asarray(where(frame))
     else:
-        raise ModelError(f"units_where={where!r} is neither a query, a mapping nor a function of the units table.")
+        raise ModelError(
+            f"units_where={where!r} is neither a query, a mapping nor a function of the units table."
+        )
     if keep.dtype != bool or keep.shape != (len(frame),):
-        raise ModelError(f"units_where={where!r} must give one True or False per unit, not {keep.dtype} {keep.shape}.")
+        raise ModelError(
+            f"units_where={where!r} must give one True or False per unit, not {keep.dtype} {keep.shape}."
+        )
     if not keep.any():
         raise FileError(f"{path}: units_where={where!r} keeps none of the {len(frame)} units.")
     return [int(row) for row in np.flatnonzero(keep)]
@@ -56,7 +62,9 @@ def unit_coords(nwbfile, chosen) -> dict[str, np.ndarray]:
                 coords.setdefault(name, values)
     if "electrode_group" in units.colnames and "region" not in coords:
         groups = units["electrode_group"].data
-        coords["region"] = np.array([str(groups[row].location or "") for row in chosen])
+        regions = np.array([str(groups[row].location or "") for row in chosen])
+        if (regions != "").any():
+            coords["region"] = regions
     return coords
 
 
@@ -129,9 +137,11 @@ def unobserved(parts, starts, width) -> np.ndarray:
 
 def no_units(nwbfile, path) -> FileError:
     """The error of a file without units: what it holds instead and how to read that."""
-    found = list(all_series(nwbfile))
+    found = sorted(all_series(nwbfile), key=lambda name: not name.startswith(("acquisition/", "processing/")))
     held = listing([row for row in rows(nwbfile) if row["kind"] not in ("electrodes", "intervals")])
     remedy = (
-        f"read one with read_nwb(path, series={found[0].split('/')[-1]!r})" if found else "there is nothing to model"
+        f"read one with read_nwb(path, series={found[0].split('/')[-1]!r})"
+        if found
+        else "there is nothing to model"
     )
     return FileError(f"{path} has no units (sorted spikes); it holds {held}: {remedy}.")
