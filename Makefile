@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 VENV ?= .venv
 SYSTEM ?= hmm
-# Workers of pytest-xdist; 0 runs in one process.
+# Workers of pytest-xdist; 0 runs in one process. A file's tests share a worker, and so what JAX compiled.
 WORKERS ?= 2
 BIN := $(VENV)/bin
 export MPLBACKEND := agg
@@ -76,7 +76,7 @@ check-docs: $(VENV)/.stamp-develop
 	@$(call step,documentation (gallery not executed),$(BIN)/sphinx-build -W --keep-going -q -D plot_gallery=0 -d docs/_build/check-doctrees docs docs/_build/check)
 
 unit: $(VENV)/.stamp-develop
-	@$(call step,pytest,$(BIN)/pytest -n $(WORKERS))
+	@$(call step,pytest,$(BIN)/pytest -n $(WORKERS) --dist loadfile --doctest-modules tests neurodyn)
 
 docs: $(VENV)/.stamp-develop
 	@$(call step,documentation with the gallery executed,$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html)
