@@ -12,6 +12,7 @@ from neurodyn.errors import ModelError
 from neurodyn.inference.em import HMMParameters, Sequence
 from neurodyn.inference.emissions.base import Emission
 from neurodyn.inference.message_passing import Messages, predict_states
+from neurodyn.inference.viterbi import viterbi
 from neurodyn.models.base import Prediction
 from neurodyn.models.hmm.layout import Layout, lay_out
 from neurodyn.models.hmm.states import (
@@ -107,8 +108,6 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
 
     def _infer(self, recording: xr.Dataset) -> xr.Dataset:
         """State probabilities and the most probable path."""
-        from neurodyn.inference.viterbi import viterbi
-
         layout, sequence, parameters, messages = self._messages(recording)
         log_likelihood = self.emission.log_likelihood(parameters.emission, sequence.data)
         path, _ = viterbi(log_likelihood, parameters.transition, parameters.initial, sequence.start)

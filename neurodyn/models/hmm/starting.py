@@ -12,6 +12,7 @@ from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.inference.em import HMMParameters, Sequence, TransitionPrior
 from neurodyn.inference.em_driver import Run, Settings, run_restarts
 from neurodyn.inference.emissions.base import Emission
+from neurodyn.inference.initialise import kmeans
 from neurodyn.models.base import Fit
 from neurodyn.models.hmm.layout import Layout
 from neurodyn.models.hmm.states import from_dataset, posterior
@@ -24,12 +25,9 @@ def draw_starts(
     key: jax.Array, emission: Emission, data: Any, layout: Layout, n_states: int, n_restarts: int
 ) -> list[HMMParameters]:
     """Parameters from several clusterings of the bins into states."""
-    from neurodyn.inference.initialise import start_labels
-
     key_labels, key_parameters = jax.random.split(key)
-    labels = start_labels(
-        key_labels, layout.values, layout.mask, layout.start, n_states, n_restarts, emission
-    )
+    features = np.sqrt(layout.values) if "count" in emission.kinds and "continuous" not in emission.kinds else layout.values
+    labels = kmeans(key_labels, features, n_states, mask=layout.mask, restarts=n_restarts).labels
     keys = jax.random.split(key_parameters, n_restarts)
     return [
         from_labels(k, emission, data, layout, np.asarray(row), n_states)
