@@ -7,8 +7,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules=["holdout", "metrics", "nulls", "uncertainty"],
     submod_attrs={
         "split": ["Split"],
-        "compare": ["Comparison", "compare"],
-        "sweep": ["sweep"],
+        "comparison": ["Comparison", "compare"],
+        "selection": ["Sweep", "sweep"],
         "events": ["event_aligned"],
         "parameters": ["bootstrap_parameters"],
     },

@@ -139,7 +139,7 @@ def resamples(n_chunks: int, n_bootstrap: int, key: Any) -> np.ndarray:
 
 
 def draws(
-    sums: Mapping[str, np.ndarray], combine: Callable[[Any, str], np.ndarray], weights: np.ndarray, per: str
+    sums: Mapping[str, np.ndarray], combine: Callable[[Any, str], Any], weights: np.ndarray, per: str
 ) -> np.ndarray:
     """Value of a metric in every resample.
 
@@ -159,7 +159,7 @@ def draws(
     np.ndarray
         ``(resample,)`` or ``(resample, unit)``.
     """
-    return combine({name: weights @ total for name, total in sums.items()}, per)
+    return np.asarray(combine({name: weights @ total for name, total in sums.items()}, per))
 
 
 def interval(value: Any, drawn: np.ndarray, n_chunks: int, level: float = 0.95) -> Interval:

@@ -50,7 +50,7 @@ class Metric:
     unit: str
     kinds: frozenset[str]
     terms: Callable[[Evaluation], dict[str, np.ndarray]]
-    combine: Callable[[Any, str], np.ndarray]
+    combine: Callable[[Any, str], Any]
     needs: tuple[str, ...] = ("mean",)
     higher_is_better: bool = True
     floor: float = float("nan")
@@ -81,7 +81,7 @@ class Metric:
             return f"{self.name} needs every scored unit to be {' or '.join(sorted(self.kinds))}."
         return ""
 
-    def value(self, evaluation: Evaluation, per: str = "pooled") -> np.ndarray:
+    def value(self, evaluation: Evaluation, per: str = "pooled") -> Any:
         """Score an evaluation.
 
         Parameters
@@ -93,8 +93,8 @@ class Metric:
 
         Returns
         -------
-        np.ndarray
-            Scalar array or ``(unit,)``.
+        float or np.ndarray
+            A scalar, or ``(unit,)``.
         """
         sums = {name: term.sum(axis=(0, 1)) for name, term in self.terms(evaluation).items()}
         return self.combine(sums, per)
@@ -112,12 +112,12 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.where(usable, numerator / np.where(usable, denominator, 1.0), np.nan)
 
 
-def pool(values: np.ndarray, per: str) -> np.ndarray:
+def pool(values: np.ndarray, per: str) -> Any:
     """Sum over the last axis for a pooled value, unchanged for one per unit."""
     return np.asarray(values.sum(axis=-1)) if per == "pooled" else values
 
 
-def average(values: np.ndarray, per: str) -> np.ndarray:
+def average(values: np.ndarray, per: str) -> Any:
     """Mean over the units that have a value, or the values per unit."""
     if per == "unit":
         return values

@@ -1,5 +1,7 @@
 """Scores of predicted probabilities: accuracy and log loss of binary and categorical units."""
 
+from typing import Any
+
 import numpy as np
 
 from neurodyn.validation.metrics.base import Metric, Sums, masked, pool, ratio
@@ -37,17 +39,17 @@ def _probabilities(evaluation: Evaluation) -> np.ndarray:
     return np.stack((1.0 - one, one), axis=-1)
 
 
-def _accuracy(sums: Sums, per: str) -> np.ndarray:
+def _accuracy(sums: Sums, per: str) -> Any:
     """Share of entries whose likeliest category is the observed one."""
     return ratio(pool(sums["hits"], per), pool(sums["entries"], per))
 
 
-def _log_loss(sums: Sums, per: str) -> np.ndarray:
+def _log_loss(sums: Sums, per: str) -> Any:
     """Mean negative log probability of what happened, in nats."""
     return -ratio(pool(sums["log_probability"], per), pool(sums["entries"], per))
 
 
-def _gain(sums: Sums, per: str) -> np.ndarray:
+def _gain(sums: Sums, per: str) -> Any:
     """Bits per entry gained over the evaluated frequencies of every unit."""
     entries = np.asarray(sums["entries"])
     null = np.zeros_like(entries)

@@ -1,5 +1,7 @@
 """Scores of predicted means: explained variance, correlation, n-step error."""
 
+from typing import Any
+
 import numpy as np
 
 from neurodyn.validation.metrics.base import Metric, Sums, average, masked, pool, ratio
@@ -45,18 +47,18 @@ def _spread(total: np.ndarray, squares: np.ndarray, entries: np.ndarray) -> np.n
     return np.where(about > ROUNDING * np.maximum(squares, np.finfo(float).tiny), about, 0.0)
 
 
-def _r2(sums: Sums, per: str) -> np.ndarray:
+def _r2(sums: Sums, per: str) -> Any:
     """One minus squared error over the variance about the evaluated mean."""
     spread = _spread(sums["x"], sums["xx"], sums["entries"])
     return 1.0 - ratio(pool(sums["error"], per), pool(spread, per))
 
 
-def _r2_train(sums: Sums, per: str) -> np.ndarray:
+def _r2_train(sums: Sums, per: str) -> Any:
     """One minus squared error over that of the training mean."""
     return 1.0 - ratio(pool(sums["error"], per), pool(sums["train_error"], per))
 
 
-def _pearson(sums: Sums, per: str) -> np.ndarray:
+def _pearson(sums: Sums, per: str) -> Any:
     """Correlation per unit, averaged over units; a constant prediction scores 0."""
     entries = np.maximum(sums["entries"], 1.0)
     spread_x = _spread(sums["x"], sums["xx"], entries)
@@ -67,7 +69,7 @@ def _pearson(sums: Sums, per: str) -> np.ndarray:
     return average(value, per)
 
 
-def _mse(sums: Sums, per: str) -> np.ndarray:
+def _mse(sums: Sums, per: str) -> Any:
     """Mean squared error per entry."""
     return ratio(pool(sums["error"], per), pool(sums["entries"], per))
 
@@ -82,7 +84,7 @@ def _against_persistence(evaluation: Evaluation) -> dict[str, np.ndarray]:
     }
 
 
-def _relative(sums: Sums, per: str) -> np.ndarray:
+def _relative(sums: Sums, per: str) -> Any:
     """Squared error as a share of persistence's."""
     return ratio(pool(sums["error"], per), pool(sums["persistence"], per))
 

@@ -1,5 +1,7 @@
 """Bits per spike: Poisson log-likelihood of predicted rates, gained over a constant rate."""
 
+from typing import Any
+
 import numpy as np
 from scipy.special import xlogy
 
@@ -26,14 +28,14 @@ def _terms(evaluation: Evaluation) -> dict[str, np.ndarray]:
     return terms
 
 
-def _over_evaluated(sums: Sums, per: str) -> np.ndarray:
+def _over_evaluated(sums: Sums, per: str) -> Any:
     """Bits per spike over the mean rate of the evaluated entries."""
     spikes, entries = np.asarray(sums["spikes"]), np.asarray(sums["entries"])
     null = xlogy(spikes, spikes / np.maximum(entries, 1.0)) - spikes
     return ratio(pool(sums["model"] - null, per), np.log(2) * pool(spikes, per))
 
 
-def _over_train(sums: Sums, per: str) -> np.ndarray:
+def _over_train(sums: Sums, per: str) -> Any:
     """Bits per spike over the mean rate of the training entries."""
     return ratio(pool(sums["model"] - sums["train"], per), np.log(2) * pool(sums["spikes"], per))
 

@@ -1,5 +1,7 @@
 """Log-likelihood gained over independent units without dynamics, learnt on the training part."""
 
+from typing import Any
+
 import numpy as np
 from scipy.special import gammaln, xlogy
 
@@ -68,19 +70,19 @@ def _terms(evaluation: Evaluation) -> dict[str, np.ndarray]:
     }
 
 
-def _per_bin(sums: Sums, per: str) -> np.ndarray:
+def _per_bin(sums: Sums, per: str) -> Any:
     """Nats per time sample gained over the null."""
     del per
     return ratio(pool(sums["gain"], "pooled"), pool(sums["bins"], "pooled"))
 
 
-def _per_entry(sums: Sums, per: str) -> np.ndarray:
+def _per_entry(sums: Sums, per: str) -> Any:
     """Nats per observed entry gained over the null."""
     del per
     return ratio(pool(sums["gain"], "pooled"), pool(sums["entries"], "pooled"))
 
 
-def _per_spike(sums: Sums, per: str) -> np.ndarray:
+def _per_spike(sums: Sums, per: str) -> Any:
     """Bits per spike gained over the null."""
     del per
     return ratio(pool(sums["gain"], "pooled"), np.log(2) * pool(sums["spikes"], "pooled"))
