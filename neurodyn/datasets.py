@@ -11,6 +11,8 @@ import xarray as xr
 from neurodyn import recording
 from neurodyn.errors import FileError
 
+__all__ = ["load", "names", "path"]
+
 
 class _Shipped(NamedTuple):
     """Where a data set is, what it is, and how to read it."""

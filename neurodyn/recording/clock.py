@@ -1,10 +1,11 @@
 """Bins, edges and intervals: the arithmetic of time, safe against rounding."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 
-from neurodyn.errors import RecordingError
+from neurodyn.errors import NeurodynWarning, RecordingError
 
 Number = float | int | np.floating | np.integer
 EDGE = 1e-6
@@ -123,6 +124,25 @@ def bins_inside(intervals: np.ndarray, origin: Number, width: Number, n_bins: in
         last = int(floor_bins(stop - origin, width))
         inside[max(first, 0) : max(last, 0)] = True
     return inside
+
+
+def sharing(starts: np.ndarray, stops: np.ndarray) -> int:
+    """How many intervals begin before an earlier one has ended."""
+    order = np.argsort(starts, kind="stable")
+    ends = np.maximum.accumulate(stops[order])
+    return int((starts[order][1:] < ends[:-1]).sum())
+
+
+def warn_of_sharing(starts: np.ndarray, stops: np.ndarray, stacklevel: int) -> None:
+    """Warn of trials that have bins in common."""
+    shared = sharing(starts, stops)
+    if shared:
+        warnings.warn(
+            f"{shared} of {starts.size} trials share bins with an earlier trial: a held-out trial would be partly seen "
+            "in training; use shorter trials, or hold out blocks of time before cutting.",
+            NeurodynWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def column_named(frame, names: tuple[str, ...]):

@@ -15,6 +15,7 @@ from neurodyn.recording.clock import (
     floor_bins,
     start_column,
     stop_column,
+    warn_of_sharing,
 )
 from neurodyn.recording.columns import as_column
 from neurodyn.recording.masks import with_history
@@ -167,10 +168,11 @@ def restrict(recording: xr.Dataset, intervals, *, as_trials: bool = False) -> xr
     values = np.where(inside[first:last, None], activity.values, np.asarray(np.nan, activity.dtype))
     result = result.assign(activity=activity.copy(data=values))
     if "n_bins" in result.coords:
-        length = np.clip(result["n_bins"].values - first, 0, last - first)
-        result = result.assign_coords(n_bins=("trial", length))
-    if "start_time" in result.coords and "trial" in result.dims:
-        result = result.assign_coords(start_time=("trial", result["start_time"].values + first * width))
+        length = result["n_bins"]
+        result = result.assign_coords(n_bins=(length.dims, np.clip(length.values - first, 0, last - first)))
+    if "start_time" in result.coords:
+        start = result["start_time"]
+        result = result.assign_coords(start_time=(start.dims, start.values + first * width))
     return with_history(result, f"restricted to {len(pairs)} intervals, {kept.size} bins")
 
 
@@ -253,16 +255,7 @@ def _warn_of_trials(outside: np.ndarray, first: np.ndarray, length: np.ndarray, 
             NeurodynWarning,
             stacklevel=3,
         )
-    order = np.argsort(first, kind="stable")
-    ends = np.maximum.accumulate((first + length)[order])
-    shared = int((first[order][1:] < ends[:-1]).sum())
-    if shared:
-        warnings.warn(
-            f"{shared} of {first.size} trials share bins with an earlier trial: a held-out trial would be partly seen in "
-            "training; use a shorter window, or hold out blocks of time before cutting.",
-            NeurodynWarning,
-            stacklevel=3,
-        )
+    warn_of_sharing(first, first + length, stacklevel=3)
 
 
 def _gather(

@@ -72,7 +72,7 @@ def concatenate(recordings: Iterable | Mapping, *, dim: str = "trial", join: str
 def _parts(recordings) -> tuple[list[xr.Dataset], list[str]]:
     """The recordings and a name for each of them, used once."""
     if isinstance(recordings, xr.DataTree):
-        recordings = {node.path.strip("/"): node.to_dataset() for node in recordings.leaves}
+        recordings = {node.path.strip("/"): node.to_dataset(inherit=False) for node in recordings.leaves}
     if isinstance(recordings, xr.Dataset):
         raise RecordingError(
             "concatenate takes a list of recordings, but was given a single one: wrap it in a list."
@@ -158,15 +158,15 @@ def _along_trial(parts: list[xr.Dataset], names: list[str]) -> xr.Dataset:
 
 
 def _as_trial(part: xr.Dataset, name: str) -> xr.Dataset:
-    """A continuous recording as one trial that begins at time 0."""
-    start = float(part["time"].values[0])
-    part = part.assign_coords(time=part["time"].values - start).expand_dims(trial=[name])
-    names = [n for n, c in part.coords.items() if "trial" in c.dims and n != "trial"]
-    part = part.drop_vars(names)
-    fixed = part.assign(
-        {n: part[n].expand_dims(trial=[name]) for n in part.data_vars if "trial" not in part[n].dims}
-    )
-    return fixed.assign_coords(start_time=("trial", [start]), n_bins=("trial", [part.sizes["time"]]))
+    """A recording without trials as one trial: a session from time 0, or a trial that was taken out, as it was."""
+    scalars = {str(n): ("trial", [c.values[()]]) for n, c in part.coords.items() if c.ndim == 0}
+    part = part.drop_vars(list(scalars))
+    if "trial" not in scalars:
+        start = float(part["time"].values[0])
+        part = part.assign_coords(time=part["time"].values - start)
+        scalars = {**scalars, "trial": ("trial", [name]), "start_time": ("trial", [start])}
+    variables = {str(n): v.expand_dims("trial") for n, v in part.data_vars.items()}
+    return part.assign(variables).assign_coords({"n_bins": ("trial", [part.sizes["time"]]), **scalars})
 
 
 def _padded(part: xr.Dataset, offset: int, n_time: int) -> dict[str, np.ndarray]:

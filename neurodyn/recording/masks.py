@@ -198,7 +198,28 @@ def hide(recording: xr.Dataset, where: xr.DataArray | np.ndarray) -> xr.Dataset:
 
 
 def with_history(recording: xr.Dataset, *lines: str) -> xr.Dataset:
-    """The recording with lines appended to its history."""
+    """Append lines to the history of a recording.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        A recording; it is not changed.
+    *lines : str
+        What was done to it, one line each.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same data with a longer history.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurodyn import recording
+    >>> trace = recording.make(np.ones((10, 2)), sampling_interval=0.1)
+    >>> recording.with_history(trace, "smoothed").attrs["history"]
+    ('smoothed',)
+    """
     return recording.assign_attrs(history=(*recording.attrs.get("history", ()), *lines))
 
 
@@ -238,7 +259,7 @@ def fingerprint(recording: xr.Dataset) -> str:
             digest.update(np.where(mask, block, 0).astype("<f8").__add__(0.0).tobytes())
     for name in ("unit", "trial", "kind", "n_bins", "covariate", "available", "role"):
         if name in recording.coords:
-            digest.update(repr((name, [str(value) for value in recording[name].values])).encode())
+            digest.update(repr((name, [str(value) for value in np.ravel(recording[name].values)])).encode())
     digest.update(np.asarray(recording["time"].values, "<f8").tobytes())
     return digest.hexdigest()
 

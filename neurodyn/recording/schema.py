@@ -88,14 +88,28 @@ def check(
 def trial_lengths(recording: xr.Dataset) -> np.ndarray:
     """Number of bins `(trial,)` that belong to each trial; bins beyond are ragged padding.
 
-    A recording without a `trial` dimension counts as one trial.
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        A recording; without a `trial` dimension it counts as one trial.
+
+    Returns
+    -------
+    numpy.ndarray of int
+        One length per trial, in bins.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurodyn import recording
+    >>> ragged = recording.make([np.ones((3, 2)), np.ones((5, 2))], sampling_interval=0.1)
+    >>> recording.trial_lengths(ragged).tolist()
+    [3, 5]
     """
     n_time = recording.sizes["time"]
-    if "trial" not in recording["activity"].dims:
-        return np.array([n_time])
     if "n_bins" not in recording.coords:
-        return np.full(recording.sizes["trial"], n_time)
-    return np.minimum(recording["n_bins"].values.astype(np.int64), n_time)
+        return np.full(recording.sizes.get("trial", 1), n_time)
+    return np.minimum(np.atleast_1d(recording["n_bins"].values).astype(np.int64), n_time)
 
 
 def place(recording: xr.Dataset, index: Iterable[int]) -> str:

@@ -8,7 +8,7 @@ import xarray as xr
 
 from neurodyn.errors import NeurodynWarning, RecordingError
 from neurodyn.recording.build import make
-from neurodyn.recording.clock import Number, as_intervals, bins_inside, floor_bins
+from neurodyn.recording.clock import Number, as_intervals, bins_inside, floor_bins, warn_of_sharing
 
 
 def from_spikes(
@@ -101,6 +101,7 @@ def from_spikes(
             raise RecordingError(
                 "as_trials=True takes its times from `intervals`: leave `start` and `stop` out."
             )
+        warn_of_sharing(pairs[:, 0], pairs[:, 1], stacklevel=2)
         counts, outside = _trials(trains, pairs, width)
         line = (
             f"counted spikes in bins of {width:g} s in {len(pairs)} trials; {outside} spikes outside dropped"

@@ -103,7 +103,38 @@ def load(path: str | os.PathLike) -> xr.Dataset:
 def write_dataset(
     dataset: xr.Dataset, path: str | os.PathLike, header: Mapping, encoding: Mapping | None = None
 ) -> None:
-    """Write any Dataset with a JSON header, whole or not at all."""
+    """Write any Dataset with a JSON header, whole or not at all.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Variables of numbers, text or dates; attributes of numbers, text, lists, tuples and dicts.
+    path : path-like
+        Where to; an existing file is replaced.
+    header : mapping
+        What `read_dataset` gives back beside the Dataset; its entry `format` says what the file is.
+    encoding : mapping, optional
+        Variable to storage settings, as in `xarray.Dataset.to_netcdf`.
+
+    Raises
+    ------
+    RecordingError
+        If a variable or an attribute cannot be stored.
+    FileError
+        If the folder does not exist or cannot be written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import xarray as xr
+    >>> from neurodyn import recording
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "any.nc"
+    ...     recording.write_dataset(xr.Dataset(attrs={"pair": (1, 2)}), path, {"format": "example"})
+    ...     dataset, header = recording.read_dataset(path)
+    >>> dataset.attrs["pair"], header["format"]
+    ((1, 2), 'example')
+    """
     path = pathlib.Path(path)
     stored = {
         "header": dict(header),
@@ -141,6 +172,11 @@ def write_dataset(
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)
         os.replace(temporary, path)
+    except (TypeError, ValueError) as error:
+        raise RecordingError(
+            f"{path} was not written, because a variable or coordinate cannot be stored ({_reason(error)}): convert it to "
+            "numbers or text, and keep `/` out of its name."
+        ) from error
     except OSError as error:
         raise FileError(f"{path} could not be written ({error}): is the disk full?") from error
     finally:
@@ -149,7 +185,29 @@ def write_dataset(
 
 
 def read_dataset(path: str | os.PathLike) -> tuple[xr.Dataset, dict]:
-    """Read a Dataset and its header from a file that `write_dataset` wrote."""
+    """Read a Dataset and its header from a file that `write_dataset` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    dataset : xarray.Dataset
+        Identical to what was written, in memory.
+    header : dict
+        The header.
+
+    Raises
+    ------
+    FileError
+        If there is no such file, it is truncated, or this package did not write it.
+
+    Examples
+    --------
+    See `write_dataset`.
+    """
     path = pathlib.Path(path)
     if not path.exists():
         raise FileError(

@@ -163,3 +163,10 @@ def test_restrict_outside_the_recording_is_refused(ramp):
 def test_restrict_takes_a_table(ramp):
     table = pd.DataFrame({"start_time": [12.0], "stop_time": [13.0], "label": ["sleep"]})
     assert recording.restrict(ramp, table).sizes["time"] == 10
+
+
+def test_a_trial_taken_out_can_be_restricted():
+    trials = recording.make([np.ones((3, 1)), np.ones((5, 1))], sampling_interval=0.1)
+    part = recording.restrict(trials.isel(trial=0), (0.1, 0.4))
+    assert part.n_bins.item() == 2
+    assert part.sizes["time"] == 3

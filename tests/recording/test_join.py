@@ -183,3 +183,16 @@ def test_names_of_categories_must_agree():
     assert recording.concatenate([choices(["l", "r"])] * 2).activity.attrs["categories"] == {"c": ["l", "r"]}
     with pytest.raises(RecordingError, match="categories of unit c are l, r in one recording and r, l"):
         recording.concatenate([choices(["l", "r"]), choices(["r", "l"])])
+
+
+def test_trials_taken_out_one_by_one_can_be_put_together_again():
+    trials = recording.make(
+        [np.ones((3, 2)), np.zeros((5, 2))],
+        time=-0.2 + 0.1 * np.arange(5),
+        trial=["a", "b"],
+        trial_coords={"cue": ["x", "y"], "start_time": [4.0, 7.0]},
+        covariates={"speed": np.arange(5)},
+    )
+    joined = recording.concatenate([trials.isel(trial=0), trials.isel(trial=1)])
+    assert recording.trial_lengths(trials.isel(trial=0)).tolist() == [3]
+    assert joined.drop_vars("session").drop_attrs().identical(trials.drop_attrs())

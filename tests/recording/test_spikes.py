@@ -171,3 +171,8 @@ def test_bad_spike_times_are_named(arguments, message):
     with pytest.raises(RecordingError, match=message) as caught:
         recording.from_spikes(**{"bin_width": 0.1, **arguments})
     assert "\n" not in str(caught.value)
+
+
+def test_trials_that_share_time_are_warned_of():
+    with pytest.warns(NeurodynWarning, match="1 of 2 trials share bins with an earlier trial"):
+        recording.from_spikes([[0.5, 1.5]], bin_width=0.1, intervals=[(0, 1), (0.5, 1.5)], as_trials=True)

@@ -180,3 +180,15 @@ def test_any_dataset_and_its_header_can_be_stored(tmp_path):
     assert loaded.identical(data)
     assert loaded["long"].values.tolist() == [1, 2**60]
     assert loaded["flag"].dtype == bool
+
+
+def test_what_netcdf_cannot_hold_is_named(tmp_path):
+    made = RECORDINGS["continuous"]()
+    with pytest.raises(RecordingError, match="keep `/` out of its name"):
+        recording.save(made.assign_coords({"a/b": ("unit", [1, 2, 3])}), tmp_path / "recording.nc")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_trial_of_a_recording_can_be_saved(tmp_path):
+    one = RECORDINGS["ragged"]().isel(trial=0)
+    assert recording.load(recording.save(one, tmp_path / "one.nc")).identical(one)
