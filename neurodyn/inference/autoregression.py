@@ -98,7 +98,7 @@ def fill_causally(
     squared = np.square(coefficients)
     noise = np.diagonal(parameters.noise, axis1=1, axis2=2)
     ceiling = noise[0]
-    for t in np.flatnonzero(~mask.all(axis=(0, 2))):
+    for t in np.flatnonzero(~mask.all(axis=(0, 2))).tolist():
         reach = range(1, min(t, order) + 1)
         mean = step(coefficients, [filled[:, t - lag] for lag in reach], t) if t else 0.0
         spread = noise[min(t, order)] + (
@@ -157,7 +157,9 @@ def _everywhere(coefficients: np.ndarray, lags: list[np.ndarray], offset: int) -
     n_time = lags[0].shape[1] if lags else 0
     if order == 0:
         return np.zeros(0)
-    result = sum(lag @ weight.T for lag, weight in zip(lags, coefficients[order], strict=True))
+    result = np.zeros_like(lags[0])
+    for lag, weight in zip(lags, coefficients[order], strict=True):
+        result += lag @ weight.T
     for position in range(min(order, max(n_time + offset, 0))):
         t = position - offset
         if t < n_time:
@@ -233,30 +235,25 @@ def fit(
     longest = max(orders)
     known = mask[..., mask.any((0, 1))]
     present = np.mean([shifted(known.astype(float), lag).mean(-1) for lag in range(1, longest + 1)], axis=0)
-    rows = known.any(-1) & (present >= 0.5)
-    rows[:, :longest] = False
+    late = np.arange(values.shape[1]) >= longest
+    rows = known_rows(mask) & (present >= 0.5) & late
     if rows.sum() < 4:
-        rows = known.any(-1)
-        rows[:, :longest] = False
+        rows = known_rows(mask) & late
     targets_observed = mask[rows]
     complete = bool(targets_observed[:, mask.any((0, 1))].all() and (present[rows] == 1).all())
     widths = tuple(order * n_units for order in orders)
-    filled, weights, path = np.where(mask, values, 0.0), None, None
-    for _ in range(1 if complete else ROUNDS):
-        predictors = np.concatenate([shifted(filled, lag)[rows] for lag in range(1, longest + 1)], axis=1)
-        targets = filled[rows]
-        if path is None:
-            path = choose(predictors, targets, targets_observed, widths=widths, strengths=strengths)
+    filled = np.where(mask, values, 0.0)
+    predictors, targets = _table(filled, rows, longest)
+    path = choose(predictors, targets, targets_observed, widths=widths, strengths=strengths)
+    order, weights = path.width // n_units, None
+    for _ in range(0 if complete else ROUNDS):
         previous, weights = weights, _weights(predictors, targets, path.width, path.strength)
         if previous is not None and np.abs(weights - previous).max() < 1e-4:
             break
-        if not complete:
-            coefficients = _coefficients([weights], path.width // n_units, n_units)
-            blank = np.broadcast_to(np.eye(n_units), (coefficients.shape[0], n_units, n_units))
-            filled, _ = fill_causally(values, mask, Autoregression(coefficients, blank, 0.0, 0.0, 0.0))
-    predictors = np.concatenate([shifted(filled, lag)[rows] for lag in range(1, longest + 1)], axis=1)
-    targets = filled[rows]
-    order = path.width // n_units
+        coefficients = _coefficients([weights], order, n_units)
+        blank = np.broadcast_to(np.eye(n_units), (order + 1, n_units, n_units))
+        filled, _ = fill_causally(values, mask, Autoregression(coefficients, blank, 0.0, 0.0, 0.0))
+        predictors, targets = _table(filled, rows, longest)
     solutions, noises, score = [], [_noise(values[known_rows(mask)], mask, full_noise)], 0.0
     for q in range(1, order + 1):
         one = choose(predictors, targets, targets_observed, widths=(q * n_units,), strengths=(path.strength,))
@@ -278,7 +275,12 @@ def fit(
 
 def known_rows(mask: Bool[np.ndarray, "trial time unit"]) -> Bool[np.ndarray, "trial time"]:
     """Bins with some observed entry."""
-    return mask.any(-1)
+    return np.asarray(mask.any(-1))
+
+
+def _table(filled: np.ndarray, rows: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Predictors (nearest lag first) and targets of the chosen bins."""
+    return np.concatenate([shifted(filled, lag)[rows] for lag in range(1, longest + 1)], axis=1), filled[rows]
 
 
 def _noise(values: np.ndarray, mask: np.ndarray, full_noise: bool) -> np.ndarray:

@@ -162,7 +162,9 @@ def maximise(
     if n_patterns == 1:
         second = (design.T @ design)[None]
     elif n_patterns < n_rows // 4:
-        second = np.stack([design[rows.pattern == k].T @ design[rows.pattern == k] for k in range(n_patterns)])
+        second = np.stack(
+            [design[rows.pattern == k].T @ design[rows.pattern == k] for k in range(n_patterns)]
+        )
     else:
         second = np.zeros((n_patterns, n_factors + 1, n_factors + 1))
         np.add.at(second, rows.pattern, np.einsum("ni,nj->nij", design, design))
@@ -213,7 +215,9 @@ def initialise(
     variances, vectors = np.linalg.eigh(covariance)
     variances, vectors = variances[::-1], vectors[:, ::-1]
     rest = variances[rank:]
-    left = max(float(rest.mean()) if rest.size else 0.0, 0.05 * float(np.trace(covariance)) / len(mean), 1e-12)
+    left = max(
+        float(rest.mean()) if rest.size else 0.0, 0.05 * float(np.trace(covariance)) / len(mean), 1e-12
+    )
     loadings = vectors[:, :rank] * np.sqrt(np.maximum(variances[:rank] - left, 0.01 * left))
     noise = np.maximum(np.diag(covariance) - np.square(loadings).sum(1), 0.05 * np.diag(covariance))
     return Factors(mean, loadings, np.maximum(noise, 1e-3 * left))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-NEWTON_STEPS = 25
+STEPS = 30
 
 
 class Choices(NamedTuple):
@@ -155,7 +155,7 @@ class Modes(NamedTuple):
     parameters : Float[Array, "participant parameter"]
         The modes.
     variance : Float[Array, "participant parameter"]
-        Diagonal of the inverse curvature.
+        Diagonal of the inverse of the expected information.
     evidence : Float[Array, " participant"]
         Laplace approximation of the log marginal likelihood.
     """
@@ -165,7 +165,7 @@ class Modes(NamedTuple):
     evidence: Float[Array, " participant"]
 
 
-@partial(jax.jit, static_argnames=("n_options", "cue"))
+@partial(jax.jit, static_argnames=("n_options", "cue", "initial"))
 def modes(
     start: Float[Array, "participant parameter"],
     data: Choices,
@@ -177,7 +177,7 @@ def modes(
     n_options: int,
     cue: bool,
 ) -> Modes:
-    """Posterior modes of all participants at once, by damped Newton steps accepted only when they improve.
+    """Posterior modes of all participants at once, by damped Fisher scoring that accepts only improvements.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def modes(
     mean, variance : Float[Array, " parameter"]
         Population prior.
     free : Bool[Array, " parameter"]
-        Parameters that are learnt; the others stay at the prior mean.
+        Parameters that are learnt; the others stay where they begin.
     initial : float
         Values before the first trial.
     n_options : int
@@ -199,43 +199,54 @@ def modes(
     Returns
     -------
     Modes
-        Modes, curvature and evidence.
+        Modes, inverse curvature (expected information) and evidence.
     """
-    def objective(parameters, one):
-        prior = -0.5 * jnp.sum(jnp.where(free, jnp.square(parameters - mean) / variance, 0))
-        return jnp.sum(log_likelihood(parameters, one, n_options, cue, initial)) + prior
-
-    value_of = jax.vmap(objective)
-    gradient_of = jax.vmap(jax.grad(objective))
-    curvature_of = jax.vmap(jax.hessian(objective))
-    frozen = jnp.diag(jnp.where(free, 0, 1)).astype(start.dtype)
-    keep = (free[:, None] & free[None, :]).astype(start.dtype)
-
-    def newton(state, _):
-        parameters, value, damping, _ = state
-        gradient = jnp.where(free, gradient_of(parameters, data), 0)
-        curvature = -curvature_of(parameters, data) * keep + frozen
-        lifted = curvature + damping[:, None, None] * jnp.diag(1 / variance)
-        move = jnp.linalg.solve(lifted, gradient[..., None])[..., 0]
-        move = jnp.clip(jnp.where(jnp.isfinite(move), move, 0), -2, 2)
-        trial_value = value_of(parameters + move, data)
-        better = trial_value > value
-        parameters = jnp.where(better[:, None], parameters + move, parameters)
-        damping = jnp.where(better, damping * 0.2, jnp.minimum(damping * 8 + 1e-3, 1e6))
-        return (parameters, jnp.where(better, trial_value, value), damping, curvature), None
-
     n_people, size = start.shape
-    begin = (
+    pull = jnp.where(free, 1 / variance, 0)
+
+    def table_of(parameters, one):
+        found = beliefs(parameters, one, n_options, cue, initial)
+        return log_probabilities(parameters, found.value[:-1], found.previous[:-1], one.stimulus)
+
+    def local(parameters, one):
+        table = table_of(parameters, one)
+        slope = jax.jacfwd(table_of)(parameters, one)
+        hot = jax.nn.one_hot(one.choice, n_options, dtype=table.dtype) * one.chosen[:, None]
+        weight = jnp.exp(table) * one.chosen[:, None]
+        away = parameters - mean
+        value = jnp.sum(hot * table) - 0.5 * jnp.sum(pull * jnp.square(away))
+        gradient = jnp.einsum("tk,tkp->p", hot, slope) - pull * away
+        information = jnp.einsum("tk,tkp,tkq->pq", weight, slope, slope) + jnp.diag(pull)
+        held = jnp.where(free, 0, 1).astype(table.dtype)
+        keep = (1 - held)[:, None] * (1 - held)[None, :]
+        return value, gradient * (1 - held), information * keep + jnp.diag(held)
+
+    def score(state, _):
+        candidate, best, damping = state
+        value, gradient, information = jax.vmap(local)(candidate, data)
+        better = value > best[1]
+        damping = jnp.where(better, damping * 0.2, jnp.minimum(damping * 8 + 1e-3, 1e6))
+        new = (candidate, value, gradient, information)
+        best = tuple(
+            jnp.where(jnp.reshape(better, (-1,) + (1,) * (one.ndim - 1)), one, old)
+            for one, old in zip(new, best, strict=True)
+        )
+        lifted = best[3] + damping[:, None, None] * jnp.diag(jnp.where(free, 1 / variance, 1))
+        move = jnp.linalg.solve(lifted, best[2][..., None])[..., 0]
+        return (best[0] + jnp.clip(jnp.where(jnp.isfinite(move), move, 0), -2, 2), best, damping), None
+
+    dtype = start.dtype
+    nothing = (
         start,
-        value_of(start, data),
-        jnp.full((n_people,), 0.1, start.dtype),
-        jnp.zeros((n_people, size, size), start.dtype),
+        jnp.full((n_people,), -jnp.inf, dtype),
+        jnp.zeros_like(start),
+        jnp.broadcast_to(jnp.eye(size, dtype=dtype), (n_people, size, size)),
     )
-    (parameters, value, _, curvature), _ = jax.lax.scan(newton, begin, None, length=NEWTON_STEPS)
-    eigenvalues, vectors = jnp.linalg.eigh(curvature)
-    least = 0.5 / jnp.max(jnp.where(free, variance, 0))
-    eigenvalues = jnp.maximum(eigenvalues, jnp.minimum(least, 1.0))
-    inverse = jnp.einsum("pij,pj,pij->pi", vectors, 1 / eigenvalues, vectors)
-    log_determinant = jnp.sum(jnp.log(eigenvalues), axis=-1)
-    prior_normalizer = -0.5 * jnp.sum(jnp.where(free, jnp.log(variance), 0))
-    return Modes(parameters, jnp.where(free, inverse, 0), value + prior_normalizer - 0.5 * log_determinant)
+    begin = (start, nothing, jnp.full((n_people,), 0.1, dtype))
+    (_, (parameters, value, _, information), _), _ = jax.lax.scan(score, begin, None, length=STEPS)
+    log_determinant = 2 * jnp.sum(
+        jnp.log(jnp.diagonal(jnp.linalg.cholesky(information), axis1=1, axis2=2)), axis=-1
+    )
+    inverse = jnp.diagonal(jnp.linalg.inv(information), axis1=1, axis2=2)
+    normalizer = -0.5 * jnp.sum(jnp.where(free, jnp.log(variance), 0))
+    return Modes(parameters, jnp.where(free, inverse, 0), value + normalizer - 0.5 * log_determinant)

@@ -3,14 +3,14 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
 STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1))
 SHRINKAGES = (0.001, 0.03, 0.1, 0.3, 0.6, 1.0)
 
 
-def shifted(values: Float[np.ndarray, "trial time unit"], lag: int) -> Float[np.ndarray, "trial time unit"]:
+def shifted(values: Shaped[np.ndarray, "trial time unit"], lag: int) -> Shaped[np.ndarray, "trial time unit"]:
     """Values `lag` bins earlier; zeros where there is no such bin.
 
     Parameters

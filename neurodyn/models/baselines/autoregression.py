@@ -101,7 +101,6 @@ class ARRidge(Model):
     def _fit(self, recording: xr.Dataset, *, inputs: xr.Dataset | None, key: Any, options: dict[str, Any]):
         """Ridge regression on lagged standardised values."""
         del inputs, key, options
-        kinds = unit_kinds(recording)
         values, mask = arrays(recording, np.float64)
         mean, variance = moments(values, mask)
         deviation = np.sqrt(variance)
@@ -136,7 +135,7 @@ class ARRidge(Model):
 
     def _orders(self, mask: np.ndarray) -> tuple[int, ...]:
         """Candidate orders that the recording is long enough for."""
-        observed = mask.any(-1)
+        observed = np.atleast_2d(mask.any(-1))
         longest = max((int(np.ptp(np.flatnonzero(row))) + 1 if row.any() else 0) for row in observed)
         if self.order is not None:
             if longest <= self.order:

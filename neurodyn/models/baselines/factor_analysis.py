@@ -103,7 +103,11 @@ class FactorAnalysis(Model):
         del inputs, options
         values, mask = arrays(recording, np.float64)
         mean, variance = moments(values, mask)
-        scale = np.sqrt(variance) if self.noise == "factor_analysis" else np.full(len(mean), variance.mean() ** 0.5)
+        scale = (
+            np.sqrt(variance)
+            if self.noise == "factor_analysis"
+            else np.full(len(mean), variance.mean() ** 0.5)
+        )
         standard = np.where(mask, (values - mean) / scale, 0.0)
         seen = mask.any(-1)
         rank = self._rank(standard[seen], mask[seen], key)
@@ -149,7 +153,12 @@ class FactorAnalysis(Model):
         scores: list[float] = []
         for rank in candidates:
             learnt, _, _ = fa.fit(
-                values, mask & ~hidden, rank, isotropic=self.noise == "ppca", max_iterations=100, tolerance=1e-4
+                values,
+                mask & ~hidden,
+                rank,
+                isotropic=self.noise == "ppca",
+                max_iterations=100,
+                tolerance=1e-4,
             )
             both = fa.posterior(learnt, fa.group_rows(values, mask)).log_likelihood.sum()
             given = fa.posterior(learnt, fa.group_rows(values, mask & ~hidden)).log_likelihood.sum()
@@ -159,7 +168,9 @@ class FactorAnalysis(Model):
         return candidates[int(np.argmax(scores))]
 
 
-def _expected(learnt: fa.Factors, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _expected(
+    learnt: fa.Factors, values: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Expected replicate and its variance, ``(trial, time, unit)``, and the log-density ``(trial, time)``."""
     shape, n_units = mask.shape[:2], mask.shape[2]
     rows = fa.group_rows(values.reshape(-1, n_units), mask.reshape(-1, n_units))

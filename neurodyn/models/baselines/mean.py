@@ -62,7 +62,9 @@ class Mean(Model):
         return MeanFit(model=self, parameters=unit_parameters(recording, variables))
 
 
-def _frequencies(recording: xr.Dataset, values: np.ndarray, mask: np.ndarray, kinds: np.ndarray) -> xr.Dataset:
+def _frequencies(
+    recording: xr.Dataset, values: np.ndarray, mask: np.ndarray, kinds: np.ndarray
+) -> xr.Dataset:
     """Smoothed frequency of every category of every unit."""
     if (kinds != "categorical").any():
         raise RecordingError(
@@ -94,7 +96,9 @@ class MeanFit(HasLogLikelihood, HasSimulate):
             names = tuple(self.parameters["category"].values.tolist())
             full = np.broadcast_to(probability, (*shape, probability.shape[-1]))
             return Prediction(cast(recording, full), category=names)
-        mean, variance = (np.broadcast_to(self.parameters[name].values, shape) for name in ("mean", "variance"))
+        mean, variance = (
+            np.broadcast_to(self.parameters[name].values, shape) for name in ("mean", "variance")
+        )
         return Prediction(cast(recording, mean), cast(recording, variance))
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:

@@ -177,15 +177,16 @@ class RescorlaWagner(Model):
         centre[:2] = (-1.0, 0.5) if self.outcome is not None else (-1.0, -1.0)
         mean, variance = centre.copy(), np.full(len(names), 1.0)
         modes = jnp.broadcast_to(jnp.asarray(mean, dtype), (len(seen), len(names)))
-        objective, best, best_value, converged = [], None, -np.inf, False
+        objective, kept, converged = [], [], False
         for _ in range(self.max_iterations):
             found = _find_modes(self, modes, data, mean, variance, free, n_options)
             hyper = -0.5 * (np.square(mean - centre) / HYPER_DEVIATION**2)[free].sum()
             hyper -= 0.5 * PRIOR_COUNT * (np.log(variance) + PRIOR_VARIANCE / variance)[free].sum()
             objective.append(float(found.evidence.sum()) + float(hyper))
-            if objective[-1] > best_value:
-                best, best_value = (mean, variance, found), objective[-1]
-            if len(objective) > 2 and abs(objective[-1] - objective[-2]) < 1e-4 * max(abs(objective[-1]), 1.0):
+            kept.append((mean, variance, found))
+            if len(objective) > 2 and abs(objective[-1] - objective[-2]) < 1e-4 * max(
+                abs(objective[-1]), 1.0
+            ):
                 converged = True
                 break
             modes = found.parameters
@@ -197,7 +198,7 @@ class RescorlaWagner(Model):
             total = spread.sum(0) + PRIOR_COUNT * PRIOR_VARIANCE
             mean = np.where(free, updated, centre)
             variance = np.where(free, total / (len(seen) + PRIOR_COUNT), 1.0)
-        mean, variance, found = best
+        mean, variance, found = kept[int(np.argmax(objective))]
         parameters = unit_parameters(
             recording,
             {
@@ -226,7 +227,9 @@ class RescorlaWagner(Model):
         learns = self.outcome is not None
         switched = {"learning_rate_logit": learns, "inverse_temperature_log": learns}
         switched["perseveration"] = self.perseveration
-        return np.array([switched.get(name, self.bias if name.startswith("bias") else True) for name in names])
+        return np.array(
+            [switched.get(name, self.bias if name.startswith("bias") else True) for name in names]
+        )
 
 
 def _parameter_names(n_options: int, stimulus: tuple[str, ...]) -> tuple[str, ...]:
@@ -291,7 +294,9 @@ class RescorlaWagnerFit(HasLogLikelihood, HasInfer, HasAdapt):
         """Beliefs of all participants, ``(participant, time + 1, option)``."""
         n_options = self.parameters.sizes["option"]
         return jax.vmap(
-            lambda one, part: rl.beliefs(one, part, n_options, self.model.cue, float(self.model.initial_value))
+            lambda one, part: rl.beliefs(
+                one, part, n_options, self.model.cue, float(self.model.initial_value)
+            )
         )(parameters, data)
 
     def _predict(self, recording: xr.Dataset, *, mode: str, horizon: int, key: Any) -> Prediction:
@@ -349,8 +354,10 @@ class RescorlaWagnerFit(HasLogLikelihood, HasInfer, HasAdapt):
         kept = [p for p in self.parameters["participant"].values.tolist() if p not in set(told.labels)]
         local = list(new)
         merged = xr.concat(
-            [self.parameters[local].sel(participant=kept).drop_vars(["unit", "kind"], errors="ignore"),
-             xr.Dataset(new, coords=coords)],
+            [
+                self.parameters[local].sel(participant=kept).drop_vars(["unit", "kind"], errors="ignore"),
+                xr.Dataset(new, coords=coords),
+            ],
             dim="participant",
         )
         shared = self.parameters.drop_vars([*local, "participant"])
