@@ -39,17 +39,15 @@ def prepare(
     start: Bool[Array, " time"],
     block_length: int,
 ) -> Blocks:
-    """Likelihoods divided by their largest value at each step; at starts multiplied by `initial`."""
-    time = log_likelihood.shape[0]
-    padding = -time % block_length
+    """Likelihoods divided by their largest value at each step; at starts multiplied by `initial`.
+
+    A step impossible in every state comes out NaN, for the caller's guard to notice.
+    """
+    padding = -log_likelihood.shape[0] % block_length
     first = start.at[0].set(True)
-    joint = jnp.where(first[:, None], log_likelihood + jnp.log(initial), log_likelihood)
+    joint = log_likelihood + jnp.where(first[:, None], jnp.log(initial), jnp.zeros_like(initial))
     shift = jnp.max(joint, axis=1)
-    impossible = shift == -jnp.inf
-    likelihood = jnp.exp(joint - jnp.where(impossible, jnp.zeros_like(shift), shift)[:, None])
-    neutral = jnp.where(first[:, None], initial, jnp.ones_like(initial))
-    likelihood = jnp.where(impossible[:, None], neutral, likelihood)
-    likelihood = jnp.pad(likelihood, ((0, padding), (0, 0)), constant_values=1)
+    likelihood = jnp.pad(jnp.exp(joint - shift[:, None]), ((0, padding), (0, 0)), constant_values=1)
     if transition.ndim == 3:
         transition = cut(jnp.pad(transition, ((0, padding), (0, 0), (0, 0))), block_length)
     first = jnp.pad(first, (0, padding), constant_values=True)
@@ -104,25 +102,25 @@ def transfer(blocks: Blocks) -> tuple[Float[Array, "state state block"], Float[A
 
 def boundaries(
     matrix: Float[Array, "state state block"], scale: Float[Array, "state block"]
-) -> tuple[Float[Array, "state block"], Float[Array, "state block"]]:
-    """Filtered message entering each block, and backward message at each block's last step."""
-    matrices, scales = jnp.moveaxis(matrix, -1, 0), scale.T
+) -> tuple[Float[Array, "state block"], Float[Array, "state block"], Float[Array, ""]]:
+    """Message entering each block, backward message at each block's last step, smallest normaliser.
+
+    Columns are weighed by their scale relative to the block's best one. A small normaliser says that
+    the state the chain was in could do only so little better than what underflowed there.
+    """
+    weighed = jnp.moveaxis(matrix * jnp.exp(scale - jnp.max(scale, axis=0)), -1, 0)
+    # Both directions advance as one batch: half as many steps.
+    both = jnp.stack([weighed, jnp.flip(weighed, 0).swapaxes(1, 2)], axis=1)
     n_states = scale.shape[0]
 
-    def step(carry: tuple, inputs: tuple) -> tuple[tuple, tuple]:
-        ahead, behind = carry
-        forward_matrix, forward_scale, backward_matrix, backward_scale = inputs
-        weight = jnp.log(ahead) + forward_scale
-        weight = jnp.exp(weight - jnp.max(weight))
-        onward = forward_matrix @ (weight / jnp.sum(weight))
-        back = jnp.log(behind @ backward_matrix) + backward_scale
-        back = jnp.exp(back - jnp.max(back))
-        return (onward, back), (ahead, behind)
+    def step(message: Array, matrices: Array) -> tuple[Array, tuple[Array, Array]]:
+        onward = jnp.sum(matrices * message[:, None], axis=2)
+        norm = jnp.sum(onward, axis=1, keepdims=True)
+        return onward / norm, (message, norm[0, 0])
 
-    uniform = jnp.full((n_states,), 1 / n_states, scale.dtype)
-    inputs = (matrices, scales, jnp.flip(matrices, 0), jnp.flip(scales, 0))
-    _, (entry, leave) = lax.scan(step, (uniform, jnp.ones_like(uniform)), inputs)
-    return entry.T, jnp.flip(leave, 0).T
+    uniform = jnp.full((2, n_states), 1 / n_states, scale.dtype)
+    _, (messages, norms) = lax.scan(step, uniform, both)
+    return messages[:, 0].T, jnp.flip(messages[:, 1], 0).T, jnp.min(norms)
 
 
 def sweep_forward(
@@ -156,30 +154,73 @@ def sweep_backward(
     times this amplification. A result whose amplification is small is therefore right.
     """
     constant, scanned = _scanned(blocks)
-    n_states = entry.shape[0]
+    n_states, n_blocks = entry.shape
     dtype = filtered.dtype
-    before = jnp.concatenate([entry[None], filtered[:-1]])
+
+    def count(counts: Array, earlier: Array, inner: Array) -> Array:
+        if scanned is None:
+            return counts + earlier @ inner.T
+        return counts + earlier[:, None] * inner
 
     def step(carry: tuple, inputs: tuple) -> tuple[tuple, Array]:
-        backward, counts, amplification = carry
-        likelihood, first, matrix, here, earlier, normalizer = inputs
-        matrix = constant if matrix is None else matrix
+        backward, inner, counts, amplification = carry
+        likelihood, first, matrix, here, normalizer = inputs
         smoothed = here * backward
         inverse = 1 / jnp.sum(smoothed, axis=0)
         gain = inverse / normalizer
         amplification = jnp.maximum(amplification, jnp.max(backward, axis=0) * gain)
         message = likelihood * backward * gain
-        onward = jnp.where(first, jnp.ones_like(message), _backward(matrix, message))
-        inner = jnp.where(first, jnp.zeros_like(message), message)
-        if matrix.ndim == 2:
-            counts = counts + earlier @ inner.T
-        else:
-            counts = counts + earlier[:, None] * matrix * inner[None]
-        return (onward, counts, amplification), smoothed * inverse
+        counts = count(counts, here, inner)
+        onward = _backward(constant if matrix is None else matrix, message)
+        inner = message if matrix is None else matrix * message[None]
+        inner = jnp.where(first, jnp.zeros_like(inner), inner)
+        onward = jnp.where(first, jnp.ones_like(onward), onward)
+        return (onward, inner, counts, amplification), smoothed * inverse
 
-    shape = (n_states, n_states) if scanned is None else (n_states, n_states, entry.shape[1])
-    carry = (leave, jnp.zeros(shape, dtype), jnp.zeros(entry.shape[1], dtype))
-    inputs = (blocks.likelihood, blocks.start, scanned, filtered, before, total)
-    (_, counts, amplification), smoothed = lax.scan(step, carry, inputs, reverse=True)
+    inner = jnp.zeros(entry.shape if scanned is None else (n_states, *entry.shape), dtype)
+    counts = jnp.zeros((n_states, n_states) if scanned is None else inner.shape, dtype)
+    carry = (leave, inner, counts, jnp.zeros(n_blocks, dtype))
+    inputs = (blocks.likelihood, blocks.start, scanned, filtered, total)
+    (_, inner, counts, amplification), smoothed = lax.scan(step, carry, inputs, reverse=True)
+    counts = count(counts, entry, inner)
     counts = counts * constant if constant is not None else jnp.sum(counts, axis=-1)
     return smoothed, counts, jnp.max(amplification)
+
+
+def lost_mass(
+    blocks: Blocks,
+    matrix: Float[Array, "state state block"],
+    scale: Float[Array, "state block"],
+    total: Float[Array, "step block"],
+) -> Float[Array, ""]:
+    """Upper bound of the filtered probability that underflow can have cost anywhere.
+
+    What a step may lose is at most a few times the smallest number. The bound lets that much appear in
+    every state at every step and carries it along with the chain.
+    """
+    constant, scanned = _scanned(blocks)
+    n_states = scale.shape[0]
+    floor = 2 * n_states * jnp.finfo(total.dtype).tiny
+
+    def step(carry: tuple, inputs: tuple) -> tuple[tuple, None]:
+        lost, peak = carry
+        likelihood, first, scanned_matrix, normalizer = inputs
+        incoming = _forward(constant if scanned_matrix is None else scanned_matrix, lost)
+        lost = (jnp.where(first, jnp.zeros_like(incoming), incoming) * likelihood + floor) / normalizer
+        return (lost, jnp.maximum(peak, lost)), None
+
+    def sweep(entry: Array) -> tuple[Array, Array]:
+        inputs = (blocks.likelihood, blocks.start, scanned, total)
+        return lax.scan(step, (entry, entry), inputs)[0]
+
+    def hop(lost: Array, inputs: tuple) -> tuple[Array, Array]:
+        matrices, added = inputs
+        return matrices @ lost + added, lost
+
+    added, _ = sweep(jnp.zeros_like(scale))
+    # A start inside a block makes the chain forget, whatever the transfer matrix says of its mass.
+    kept = jnp.where(jnp.any(blocks.start, axis=0), jnp.zeros_like(scale), jnp.ones_like(scale))
+    growth = matrix * jnp.exp(scale - jnp.sum(jnp.log(total), axis=0))
+    growth = jnp.where(kept > 0, growth, jnp.zeros_like(growth))
+    _, entry = lax.scan(hop, jnp.zeros_like(scale[:, 0]), (jnp.moveaxis(growth, -1, 0), added.T))
+    return jnp.max(sweep(entry.T)[1])

@@ -24,7 +24,7 @@ def log_sum_exp(values: Array, axis: int) -> Array:
     return jnp.squeeze(peak, axis) + jnp.log(jnp.sum(jnp.exp(values - peak), axis=axis))
 
 
-def _per_step(log_transition: Array, time: int) -> tuple[Array | None, Array | None]:
+def _per_step(log_transition: Array) -> tuple[Array | None, Array | None]:
     """The constant matrix, or the scanned ones."""
     return (log_transition, None) if log_transition.ndim == 2 else (None, log_transition)
 
@@ -36,7 +36,7 @@ def log_filter(
     start: Bool[Array, " time"],
 ) -> tuple[Float[Array, "time state"], Float[Array, "time state"], Float[Array, " time"]]:
     """Log filtered and log predicted state probabilities, and log p(x_t | x_<t)."""
-    constant, scanned = _per_step(log_transition, log_likelihood.shape[0])
+    constant, scanned = _per_step(log_transition)
 
     def step(message: Array, inputs: tuple) -> tuple[Array, tuple[Array, Array, Array]]:
         row, first, matrix = inputs
@@ -63,34 +63,28 @@ def log_forward_backward(
     """Smoothed probabilities and expected transition counts, safe for any structural zero."""
     start = start.at[0].set(True)
     filtered, predicted, normalizer = log_filter(log_likelihood, log_transition, log_initial, start)
-    emission = jnp.where((normalizer == -jnp.inf)[:, None], jnp.zeros_like(log_likelihood), log_likelihood)
-    constant, scanned = _per_step(log_transition, log_likelihood.shape[0])
+    impossible = normalizer == -jnp.inf
+    emission = jnp.where(impossible, jnp.zeros_like(normalizer), normalizer)[:, None]
+    emission = jnp.where(impossible[:, None], jnp.zeros_like(log_likelihood), log_likelihood - emission)
+    constant, scanned = _per_step(log_transition)
     previous = jnp.concatenate([log_initial[None], filtered[:-1]])
 
     def step(carry: tuple, inputs: tuple) -> tuple[tuple, Array]:
         backward, total, lost = carry
         row, first, matrix, here, before = inputs
-        matrix = constant if matrix is None else matrix
         posterior = here + backward
         scale = log_sum_exp(posterior, 0)
-        message = row + backward - scale
-        joint = matrix + message[None, :]
-        into = jnp.where(first, jnp.zeros_like(message), log_sum_exp(joint, 1))
-        pair = before[:, None] + joint
-        mass = log_sum_exp(log_sum_exp(pair, 1), 0)
-        pair = jnp.where(first | (mass == -jnp.inf), jnp.zeros_like(pair), jnp.exp(pair - mass))
+        joint = (constant if matrix is None else matrix) + (row + backward - scale)[None, :]
+        into = jnp.where(first, jnp.zeros_like(backward), log_sum_exp(joint, 1))
+        pair = jnp.where(first, jnp.zeros_like(joint), jnp.exp(before[:, None] + joint))
         # Compensated summation: a float32 running total loses digits over a million steps.
         term = pair - lost
         grown = total + term
-        lost = (grown - total) - term
-        return (into, grown, lost), jnp.exp(posterior - scale)
+        return (into, grown, (grown - total) - term), jnp.exp(posterior - scale)
 
-    n_states = log_likelihood.shape[1]
-    zeros = jnp.zeros((n_states, n_states), log_likelihood.dtype)
-    (_, counts, _), smoothed = lax.scan(
-        step,
-        (jnp.zeros_like(log_initial), zeros, zeros),
-        (emission, start, scanned, filtered, previous),
-        reverse=True,
-    )
+    n_states = log_initial.shape[0]
+    zeros = jnp.zeros((n_states, n_states), log_initial.dtype)
+    carry = (jnp.zeros_like(log_initial), zeros, zeros)
+    inputs = (emission, start, scanned, filtered, previous)
+    (_, counts, _), smoothed = lax.scan(step, carry, inputs, reverse=True)
     return LogMessages(smoothed, jnp.exp(filtered), jnp.exp(predicted), normalizer, counts)

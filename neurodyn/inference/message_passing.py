@@ -15,8 +15,10 @@ under `jax.vmap`.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
@@ -94,12 +96,6 @@ def default_block_length(time: int) -> int:
     return max(1, min(time, round(math.sqrt(0.7 * time))))
 
 
-def _tolerated_amplification(values: Array) -> float:
-    """Largest amplification at which all underflow together stays below the rounding unit."""
-    limits = jnp.finfo(values.dtype)
-    return float(limits.eps) / (float(limits.tiny) * max(values.size, 1))
-
-
 def _initial_counts(smoothed: Array, start: Array, valid: Array | None) -> Array:
     """Smoothed probabilities summed over the valid starts."""
     first = start.at[0].set(True)
@@ -119,49 +115,54 @@ def _shifted(filtered: Array, transition: Array, initial: Array, start: Array) -
     return jnp.where(start.at[0].set(True)[:, None], initial, onward)
 
 
-class _Pass(NamedTuple):
-    """What both roads, by blocks and in the log domain, give."""
-
-    smoothed: Array
-    filtered: Array
-    log_normalizer: Array
-    transition_counts: Array
+def _limit(values: Array) -> float:
+    """Largest amplification at which all underflow together stays below the rounding unit."""
+    limits = jnp.finfo(values.dtype)
+    return float(limits.eps) / (float(limits.tiny) * max(values.size, 1))
 
 
 def _blocked(
-    log_likelihood: Array, transition: Array, initial: Array, start: Array, block_length: int | None
-) -> tuple[_Pass, Array]:
-    """Messages by blocks, and whether underflow left them right."""
+    log_likelihood: Array,
+    transition: Array,
+    initial: Array,
+    start: Array,
+    block_length: int | None,
+    wanted: tuple[str, ...],
+) -> tuple[tuple[Array, ...], Array]:
+    """The wanted fields by blocks, and whether underflow left them right."""
     time = log_likelihood.shape[0]
     length = min(default_block_length(time) if block_length is None else block_length, time)
     parts = _blocks.prepare(log_likelihood, transition, initial, start, length)
-    entry, leave = _blocks.boundaries(*_blocks.transfer(parts))
+    matrix, scale = _blocks.transfer(parts)
+    entry, leave, smallest = _blocks.boundaries(matrix, scale)
     filtered, total = _blocks.sweep_forward(parts, entry)
-    smoothed, counts, amplification = _blocks.sweep_backward(parts, entry, leave, filtered, total)
-    log_normalizer = _blocks.join(jnp.log(total), time) + parts.shift
-    result = _Pass(_blocks.join(smoothed, time), _blocks.join(filtered, time), log_normalizer, counts)
-    return result, amplification < _tolerated_amplification(log_likelihood)
+    limit = _limit(log_likelihood)
+    trusted = (smallest > 1 / limit) & (jnp.min(total) > 1 / limit)
+    fields = {"log_normalizer": _blocks.join(jnp.log(total), time) + parts.shift}
+    if "smoothed" in wanted:
+        smoothed, counts, amplification = _blocks.sweep_backward(parts, entry, leave, filtered, total)
+        trusted = trusted & (amplification < limit)
+        fields |= {"smoothed": _blocks.join(smoothed, time), "transition_counts": counts}
+    if "filtered" in wanted:
+        fields["filtered"] = _blocks.join(filtered, time)
+        # Where every transition has a decent chance, a lost state is found again at the next step.
+        doubtful = trusted & ~(jnp.min(transition) > 1 / limit)
+
+        def check(state: tuple) -> tuple:
+            lost = _blocks.lost_mass(parts, matrix, scale, total)
+            return jnp.zeros_like(state[0]), lost < 8 * jnp.finfo(total.dtype).eps
+
+        trusted = lax.while_loop(lambda state: state[0], check, (doubtful, trusted))[1]
+    return tuple(fields[name] for name in wanted), trusted
 
 
-def retry(result: _Result, trusted: Array, exact: Callable[[], _Result]) -> _Result:
+def _retry(result: _Result, trusted: Array, exact: Callable[[], _Result]) -> _Result:
     """The result where it is trusted, else `exact()`: a loop of no turns, or of one."""
 
     def body(state: tuple) -> tuple:
         return jnp.ones_like(state[0]), exact()
 
     return lax.while_loop(lambda state: ~state[0], body, (trusted, result))[1]
-
-
-def log_filtered_states(
-    log_likelihood: Array, transition: Array, initial: Array, start: Array, block_length: int | None
-) -> Array:
-    """Logarithms of the filtered probabilities, exact however small."""
-    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length)
-
-    def exact() -> Array:
-        return log_filter(log_likelihood, jnp.log(transition), jnp.log(initial), start)[0]
-
-    return retry(jnp.log(result.filtered), trusted, exact)
 
 
 def _pass(
@@ -174,18 +175,38 @@ def _pass(
     wanted: tuple[str, ...],
 ) -> tuple[Array, ...]:
     """The wanted fields of a pass; what is not wanted is not computed."""
-    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length)
-    chosen = tuple(getattr(result, name) for name in wanted)
+    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted)
     if not guard:
-        return chosen
+        return result
 
     def exact() -> tuple[Array, ...]:
-        messages = log_forward_backward(log_likelihood, jnp.log(transition), jnp.log(initial), start)
-        return tuple(getattr(messages, name) for name in wanted)
+        arguments = (log_likelihood, jnp.log(transition), jnp.log(initial), start)
+        if "smoothed" in wanted:
+            messages = log_forward_backward(*arguments)
+            return tuple(getattr(messages, name) for name in wanted)
+        filtered, _, log_normalizer = log_filter(*arguments)
+        found = {"filtered": jnp.exp(filtered), "log_normalizer": log_normalizer}
+        return tuple(found[name] for name in wanted)
 
-    return retry(chosen, trusted, exact)
+    return _retry(result, trusted, exact)
 
 
+def log_filtered_states(
+    log_likelihood: Array, transition: Array, initial: Array, start: Array, block_length: int | None
+) -> Array:
+    """Logarithms of the filtered probabilities, exact however small where the chain needs it."""
+    wanted = ("filtered",)
+    (filtered,), trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted)
+    # Sampling backwards needs what is small now and certain later: a sparse chain takes the exact road.
+    trusted = trusted & (jnp.min(transition) > 1 / _limit(log_likelihood))
+
+    def exact() -> Array:
+        return log_filter(log_likelihood, jnp.log(transition), jnp.log(initial), start)[0]
+
+    return _retry(jnp.log(filtered), trusted, exact)
+
+
+@partial(jax.jit, static_argnames=("block_length", "guard"))
 def forward_backward(
     log_likelihood: Float[Array, "time state"],
     transition: Float[Array, "state state"] | Float[Array, "time state state"],
@@ -246,7 +267,13 @@ def forward_backward(
     """
     transition, initial = _cast(log_likelihood, transition, initial)
     smoothed, filtered, log_normalizer, counts = _pass(
-        log_likelihood, transition, initial, start, block_length, guard, _Pass._fields
+        log_likelihood,
+        transition,
+        initial,
+        start,
+        block_length,
+        guard,
+        ("smoothed", "filtered", "log_normalizer", "transition_counts"),
     )
     return Messages(
         smoothed,
@@ -258,6 +285,7 @@ def forward_backward(
     )
 
 
+@partial(jax.jit, static_argnames=("block_length", "guard"))
 def expected_statistics(
     log_likelihood: Float[Array, "time state"],
     transition: Float[Array, "state state"] | Float[Array, "time state state"],
@@ -303,6 +331,7 @@ def expected_statistics(
     return ExpectedStatistics(smoothed, counts, _initial_counts(smoothed, start, valid), total)
 
 
+@partial(jax.jit, static_argnames=("horizon", "block_length", "guard"))
 def filter_only(
     log_likelihood: Float[Array, "time state"],
     transition: Float[Array, "state state"] | Float[Array, "time state state"],
@@ -341,7 +370,6 @@ def filter_only(
     Rabiner (1989), Proceedings of the IEEE 77:257-286, doi:10.1109/5.18626.
     """
     transition, initial = _cast(log_likelihood, transition, initial)
-    # Whether an underflow mattered only the backward pass can tell, so it runs here as well.
     wanted = ("filtered", "log_normalizer")
     filtered, log_normalizer = _pass(log_likelihood, transition, initial, start, block_length, guard, wanted)
     predicted = predict_states(filtered, transition, initial, start, horizon)

@@ -1,5 +1,7 @@
 """Paths of states drawn from their posterior distribution."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
@@ -9,6 +11,7 @@ from neurodyn.inference.blocks import cut, join
 from neurodyn.inference.message_passing import default_block_length, log_filtered_states
 
 
+@partial(jax.jit, static_argnames=("n_samples", "block_length"))
 def sample_paths(
     key: PRNGKeyArray | Array,
     log_likelihood: Float[Array, "time state"],

@@ -1,7 +1,9 @@
 """The most probable path of states."""
 
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
@@ -57,6 +59,7 @@ def _entering(row: Array, first: Array, matrix: Array | None, constant: Array, l
     return lax.scan(hop, jnp.zeros(n_states, row.dtype), blocks)[1].T
 
 
+@partial(jax.jit, static_argnames=("block_length",))
 def viterbi(
     log_likelihood: Float[Array, "time state"],
     transition: Float[Array, "state state"] | Float[Array, "time state state"],
