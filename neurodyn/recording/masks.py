@@ -266,7 +266,7 @@ def fingerprint(recording: xr.Dataset) -> str:
 
 def available_memory() -> int | None:
     """Bytes of memory that are free for this process, or None where the system does not say."""
-    found = []
+    found = _container_memory()
     try:
         for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -275,6 +275,19 @@ def available_memory() -> int | None:
         if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
             found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return min(found) if found else None
+
+
+def _container_memory(folder: str = "/sys/fs/cgroup") -> list[int]:
+    """Bytes left under the limit of a container (version 2 control groups); empty without a limit."""
+    group = pathlib.Path(folder)
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+        lines = (group / "memory.stat").read_text().splitlines()
+    except OSError:
+        return []
+    cache = sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+    return [int(limit) - used + cache] if limit.isdigit() else []
 
 
 def _filled(variable: xr.DataArray, dtype, name: str) -> Arrays:

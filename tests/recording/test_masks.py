@@ -141,3 +141,12 @@ def test_fingerprint_ignores_what_no_model_sees(trials):
 def test_free_memory_is_a_plausible_number():
     free = masks.available_memory()
     assert free is None or 1e6 < free < 1e15
+
+
+def test_the_limit_of_a_container_is_respected(tmp_path):
+    for name, text in (("max", "1000\n"), ("current", "700\n"), ("stat", "anon 500\ninactive_file 150\n")):
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert masks._container_memory(str(tmp_path)) == [450]
+    (tmp_path / "memory.max").write_text("max\n")
+    assert masks._container_memory(str(tmp_path)) == []
+    assert masks._container_memory(str(tmp_path / "none")) == []
