@@ -1,4 +1,4 @@
-"""Parts of models that are saved by registered name: emissions."""
+"""Parts of models that are saved by registered name: emissions and steps of a pipeline."""
 
 import importlib
 
@@ -10,6 +10,11 @@ COMPONENTS = {
     "poisson": "neurodyn.inference.emissions:Poisson",
     "bernoulli": "neurodyn.inference.emissions:Bernoulli",
     "categorical": "neurodyn.inference.emissions:Categorical",
+    "standardise": "neurodyn.models.pipeline:Standardise",
+    "pca": "neurodyn.models.pipeline:PCA",
+    "time_delay_embedding": "neurodyn.models.pipeline:TimeDelayEmbedding",
+    "confound_regression": "neurodyn.models.pipeline:ConfoundRegression",
+    "high_pass": "neurodyn.models.pipeline:HighPass",
 }
 
 

@@ -15,6 +15,7 @@ from neurodyn.models.baselines.common import (
     entry_log_density,
     into_range,
     moments,
+    past_is_complete,
     prior_mean,
     replicate_variance,
     unit_kinds,
@@ -201,8 +202,6 @@ class SmoothedRateFit(HasLogLikelihood):
 
     def _likelihood_attrs(self, recording: xr.Dataset) -> dict[str, str]:
         """Exact when nothing is missing before an observed entry."""
-        from neurodyn.models.baselines.common import past_is_complete
-
         exact = past_is_complete(arrays(recording).mask)
         return {"kind": "exact" if exact else "estimate", "space": "data"}
 
