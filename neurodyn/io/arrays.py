@@ -6,7 +6,7 @@ import numpy as np
 
 from neurodyn import recording
 from neurodyn.errors import FileError, ModelError
-from neurodyn.io.files import contents, existing_file, head, is_hdf5, listing, reading, suffix_of
+from neurodyn.io.files import contents, existing_file, head, is_hdf5, reading, suffix_of
 from neurodyn.io.registry import Loader
 
 NPY = b"\x93NUMPY"
@@ -99,7 +99,8 @@ def load_array(path, key: str | None = None) -> np.ndarray:
             import h5py
 
             with h5py.File(path, "r") as file:
-                values = file[key][()]
+                item = file[key]
+                values = np.asarray(item[()]) if isinstance(item, h5py.Dataset) else np.empty(0)
             return values.T if suffix_of(path) == ".mat" else values
         if start.startswith(NPY):
             return np.load(path, allow_pickle=False)
@@ -124,7 +125,7 @@ def read_array(
     *,
     sampling_interval: float,
     key: str | None = None,
-    dims: tuple[str, ...] | None = None,
+    dims: tuple[str, ...] = (),
     kind: str = "continuous",
     scale: float = 1.0,
     units: str = "",
@@ -184,7 +185,7 @@ def read_array(
         raise FileError(
             f"{path}: the array holds {values.dtype} values, not numbers; name another with key=..."
         )
-    if dims is None:
+    if not dims:
         if values.ndim not in (1, 2, 3):
             raise FileError(
                 f"{path}: the array has shape {values.shape}; say what its axes are with dims=(...)."
@@ -202,8 +203,9 @@ def read_array(
     values = np.transpose(values, [dims.index(name) for name in DIMS if name in dims])
     if "unit" not in dims:
         values = values[..., None]
+    note = ()
     if scale != 1.0:
-        values = values * scale
+        values, note = values * scale, (f"multiplied by {scale:g}",)
     return recording.make(
         values,
         sampling_interval=sampling_interval,
@@ -214,10 +216,7 @@ def read_array(
         subject=subject,
         session=session,
         source=path.name,
-        history=(
-            f"read array {key or listing([{'kind': 'of', 'name': path.name}])}, axes {', '.join(dims)}"
-            + (f", times {scale:g}" if scale != 1.0 else ""),
-        ),
+        history=(f"read array {key or 'of the file'}, axes {', '.join(dims)}", *note),
     )
 
 
@@ -227,4 +226,5 @@ LOADER = Loader(
     sniff=sniff,
     inspect=inspect_arrays,
     read=read_array,
+    hint="sampling_interval=",
 )

@@ -62,8 +62,11 @@ def head(path: Path, size: int = 512) -> bytes:
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file begins with the HDF5 signature."""
-    return path.is_file() and head(path, 8) == b"\x89HDF\r\n\x1a\n"
+    """Whether a file has the HDF5 signature, at its start or after a user block as MATLAB 7.3 writes."""
+    if not path.is_file():
+        return False
+    start = head(path, 2056)
+    return any(start[offset : offset + 8] == b"\x89HDF\r\n\x1a\n" for offset in (0, 512, 1024, 2048))
 
 
 def is_text(path: Path) -> bool:

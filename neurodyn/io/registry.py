@@ -45,6 +45,8 @@ class Loader:
         `inspect(path) -> DataFrame` with the columns of `neurodyn.io.inspect`.
     read : callable
         `read(path, **options) -> xarray.Dataset` that passes `neurodyn.recording.check`.
+    hint : str
+        The options that tell this loader from others of the same file, for the message where several fit.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Loader:
     sniff: Callable[[Path], int]
     inspect: Callable[[Path], "pandas.DataFrame"]
     read: Callable[..., "xarray.Dataset"]
+    hint: str = ""
 
 
 @functools.cache
@@ -123,31 +126,39 @@ def _understands(loader: Loader, options: dict) -> bool:
 
 
 def find_loader(path: Path, options: dict, name: str | None = None) -> Loader:
-    """The one loader for a file: by name, else by content, file ending and the options given."""
+    """The one loader for a file, whose options all exist: by name, else by content, ending and options."""
     if name is not None:
         known = loaders()
         if name not in known:
             raise ModelError(f"There is no loader {name!r}; known loaders: {', '.join(known)}.")
-        return known[name]
-    candidates = _accepting(path)
-    for narrower in (
+        loader = known[name]
+    else:
+        loader = _only(_accepting(path), path, options)
+    if not _understands(loader, options):
+        allowed = list(introspection.signature(loader.read).parameters)[1:]
+        unknown = ", ".join(sorted(set(options) - set(allowed)))
+        raise ModelError(
+            f"The loader {loader.name!r} of {path} has no option {unknown}; it has: {', '.join(allowed)}."
+        )
+    return loader
+
+
+def _only(candidates: list[Loader], path: Path, options: dict) -> Loader:
+    """The candidate whose usual file endings and options fit; raises where several do."""
+    for fits in (
         [loader for loader in candidates if suffix_of(path) in loader.suffixes],
         [loader for loader in candidates if _understands(loader, options)],
     ):
-        kept = [loader for loader in candidates if loader in narrower]
-        candidates = kept or candidates
+        candidates = [loader for loader in candidates if loader in fits] or candidates
     if len(candidates) > 1:
-        names = ", ".join(loader.name for loader in candidates)
-        raise FileError(
-            f"{path} can be read by several loaders ({names}) and the options given fit all of them; "
-            f"name one, e.g. loader={candidates[0].name!r}."
+        names = ", ".join(
+            f"{loader.name} with {loader.hint}" if loader.hint else loader.name for loader in candidates
         )
-    loader = candidates[0]
-    if not _understands(loader, options):
-        allowed = ", ".join(list(introspection.signature(loader.read).parameters)[1:])
-        unknown = ", ".join(sorted(set(options) - set(introspection.signature(loader.read).parameters)))
-        raise ModelError(f"The loader {loader.name!r} of {path} has no option {unknown}; it has: {allowed}.")
-    return loader
+        raise FileError(
+            f"{path} can be read by several loaders ({names}); give those options, or name one with "
+            f"loader={candidates[0].name!r}."
+        )
+    return candidates[0]
 
 
 def read(path, *, loader: str | None = None, **options) -> "xarray.Dataset":

@@ -171,16 +171,13 @@ def onto_bins(times, values, starts, width, *, period: float | None = None, max_
         order = np.argsort(times, kind="stable")
         times, values = times[order], values[order]
     lowest = values.min()
-    signal = values if period is None else np.exp(2j * np.pi * values / period)
+    turns = np.zeros(len(values)) if period is None else 2 * np.pi * values / period
+    signal = values if period is None else np.cos(turns) + 1j * np.sin(turns)
     cell = np.searchsorted(starts, times, side="right") - 1
     within = (cell >= 0) & (times < starts[np.maximum(cell, 0)] + width)
     number = np.bincount(cell[within], minlength=len(starts))
-    if period is None:
-        total = np.bincount(cell[within], weights=signal[within], minlength=len(starts))
-    else:
-        total = np.bincount(
-            cell[within], weights=signal.real[within], minlength=len(starts)
-        ) + 1j * np.bincount(cell[within], weights=signal.imag[within], minlength=len(starts))
+    total = np.zeros(len(starts), dtype=signal.dtype)
+    np.add.at(total, cell[within], signal[within])
     filled = number > 0
     mean = np.zeros(len(starts), dtype=signal.dtype)
     mean[filled] = total[filled] / number[filled]

@@ -1,6 +1,7 @@
 """Spikes as triplets (unit, time, trial), in arrays of an .npz/.mat/HDF5 file or columns of a text table."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -112,14 +113,13 @@ def read_spike_table(
     if not bin_width > 0:
         raise ModelError(f"bin_width={bin_width!r} must be a positive number of seconds.")
     path = existing_file(path)
-    is_array = sniff_arrays(path)
-    frame = None if is_array else load_frame(path)
-    names = list(stored_arrays(path)) if is_array else list(frame.columns)
+    frame: Any = None if sniff_arrays(path) else load_frame(path)
+    names = list(stored_arrays(path)) if frame is None else list(frame.columns)
 
     def column(name):
         if name not in names:
             raise FileError(f"{path} has no {name!r}; it has: {', '.join(map(str, names))}.")
-        return np.asarray(load_array(path, name) if is_array else frame[name]).ravel()
+        return np.asarray(load_array(path, name) if frame is None else frame[name]).ravel()
 
     unit, time = unit or _first(UNIT_NAMES, names), time or _first(TIME_NAMES, names)
     trial = trial or _first(TRIAL_NAMES, names)
@@ -194,4 +194,5 @@ LOADER = Loader(
     sniff=sniff,
     inspect=inspect_spikes,
     read=read_spike_table,
+    hint="bin_width=",
 )

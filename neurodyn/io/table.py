@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from neurodyn import recording
 from neurodyn.errors import FileError
@@ -76,8 +77,8 @@ def inspect_table(path):
     frame = load_frame(path)
     rows = []
     for name in frame.columns:
-        column = frame[name]
-        note = f"{column.dtype}, {column.nunique()} values, {int(column.isna().sum())} missing"
+        column: Any = frame[name]
+        note = f"{column.dtype}, {column.nunique()} values, {column.isna().sum()} missing"
         rows.append({"kind": "column", "name": name, "shape": (len(column),), "note": note})
     return contents(rows)
 
@@ -233,4 +234,6 @@ def _time_step(frame, participant, onset, covariates, path):
     return frame.assign(time_step=step.fillna(middle)), {**covariates, "time_step": DEFAULT}
 
 
-LOADER = Loader(name="table", suffixes=SUFFIXES, sniff=sniff, inspect=inspect_table, read=read_table)
+LOADER = Loader(
+    name="table", suffixes=SUFFIXES, sniff=sniff, inspect=inspect_table, read=read_table, hint="responses="
+)

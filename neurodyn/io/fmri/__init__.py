@@ -307,5 +307,10 @@ def inspect_image(path):
 
 
 LOADER = Loader(
-    name="fmri", suffixes=IMAGE_SUFFIXES + TABLE_SUFFIXES, sniff=sniff, inspect=inspect_image, read=read_fmri
+    name="fmri",
+    suffixes=IMAGE_SUFFIXES + TABLE_SUFFIXES,
+    sniff=sniff,
+    inspect=inspect_image,
+    read=read_fmri,
+    hint="repetition_time=",
 )

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,21 +23,22 @@ class Series(NamedTuple):
     history: tuple[str, ...]
 
 
-def load_image(path):
+def load_image(path) -> Any:
     """A NIfTI (or other nibabel) image without its data; damaged files are one FileError."""
     if hasattr(path, "get_fdata"):
         return path
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
 
     path = existing_file(path)
     with reading(path, "a NIfTI image"):
         try:
             return nibabel.load(path)
-        except nibabel.filebasedimages.ImageFileError as error:
+        except ImageFileError as error:
             raise FileError(f"{path} is not an image nibabel can read: {error}.") from error
 
 
-def load_run(path):
+def load_run(path) -> Any:
     """The image of a run, which must have four axes."""
     image = load_image(path)
     if len(image.shape) != 4:
@@ -151,7 +152,7 @@ def mask_voxels(image, path, mask) -> Series:
     return Series(values, labels, coordinates(image, index), (note,))
 
 
-def same_grid(picture, image, name: str):
+def same_grid(picture, image, name: str) -> Any:
     """The atlas or mask on the run's own grid: unchanged where it is, else the nearest label."""
     if len(picture.shape) == 4 and picture.shape[3] == 1:
         picture = picture.slicer[..., 0]
@@ -162,7 +163,7 @@ def same_grid(picture, image, name: str):
     import nibabel
     from nilearn.image import resample_img
 
-    whole = nibabel.Nifti1Image(np.asarray(picture.dataobj).astype(np.float32), picture.affine)
+    whole: Any = nibabel.Nifti1Image(np.asarray(picture.dataobj).astype(np.float32), picture.affine)
     return resample_img(
         whole,
         target_affine=image.affine,

@@ -1,6 +1,7 @@
 """EEG, intracranial EEG and MEG: every format mne reads, in volts, with holes where the data are bad."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -323,7 +324,8 @@ def inspect_ieeg(path):
                 "note": note + (f"; {number} bad" if number else ""),
             }
         )
-    for word, group in events_table(raw).groupby("description"):
+    groups: Any = events_table(raw).groupby("description")
+    for word, group in groups:
         rows.append(
             {
                 "kind": "annotation",

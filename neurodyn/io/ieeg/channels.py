@@ -2,6 +2,7 @@
 
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def plain_unit(text: str) -> str:
     return unicodedata.normalize("NFKC", text.strip()).replace("μ", "u")
 
 
-def channel_table(path, given):
+def channel_table(path, given) -> Any:
     """The BIDS channels table, as given or found beside the recording, indexed by channel name; or None."""
     if given is None:
         path = Path(path)
@@ -50,7 +51,7 @@ def channel_table(path, given):
         if last not in ("ieeg", "eeg", "meg") or not found.is_file():
             return None
         given = found
-    frame = given if hasattr(given, "columns") else load_frame(existing_file(given))
+    frame: Any = given if hasattr(given, "columns") else load_frame(existing_file(given))
     if "name" not in frame:
         raise FileError(f"The channels table {given} has no column name; it has: {', '.join(frame.columns)}.")
     return frame.assign(name=frame["name"].astype(str)).set_index("name")

@@ -10,6 +10,7 @@ from neurodyn.io.files import (
     first_line,
     head,
     inside_folder,
+    is_hdf5,
     is_text,
     reading,
     suffix_of,
@@ -104,7 +105,7 @@ def _first_reader(path: Path, names):
     for name in names:
         reader = getattr(mne.io, f"read_raw_{name}", None)
         if reader is None:
-            reasons.append(f"{name}: not in the installed mne {mne.__version__}")
+            reasons.append(f"{name}: not in the installed mne")
             continue
         try:
             with warnings.catch_warnings():
@@ -112,12 +113,11 @@ def _first_reader(path: Path, names):
                 return reader(str(path), preload=False, verbose="ERROR")
         except READ_ERRORS as error:
             reasons.append(f"{name}: {first_line(error)}")
-            cause = error
             if len(names) == 1:
                 raise FileError(
                     f"{path} cannot be read by mne's {name} reader (truncated, or a companion file is missing?): "
                     f"{first_line(error)}"
-                ) from cause
+                ) from error
     raise FileError(f"{path} cannot be read by any of the readers of its ending: {'; '.join(reasons)}.")
 
 
@@ -146,7 +146,7 @@ def refuse_outside_files(path: Path) -> None:
 
 def _refuse_outside_data(path: Path) -> None:
     """Refuse an EEGLAB header whose data file lies outside its folder."""
-    if head(path, 8).startswith(b"\x89HDF"):
+    if is_hdf5(path):
         import h5py
 
         from neurodyn.io.nwb.opening import refuse_outside_links
@@ -155,7 +155,7 @@ def _refuse_outside_data(path: Path) -> None:
             refuse_outside_links(file, path)
             for key in ("data", "EEG/data", "datfile", "EEG/datfile"):
                 item = file.get(key)
-                if isinstance(item, h5py.Dataset) and item.dtype.kind == "u" and item.size < 4096:
+                if isinstance(item, h5py.Dataset) and item.dtype.kind == "u" and int(item.size or 0) < 4096:
                     _inside_text("".join(chr(code) for code in item[()].ravel()), path)
         return
     from scipy.io import loadmat

@@ -98,13 +98,12 @@ def band_filter(values, rate: float, low: float | None, high: float | None, *, c
         raise ModelError(f"band_pass=({low:g}, {high:g}) Hz has its low edge above its high edge.")
     if low is None and high is None:
         raise ModelError("band_pass needs a low or a high edge in Hz, such as (1, 40) or (None, 40).")
-    if low is None:
-        sections = butter(4, high, "lowpass", fs=rate, output="sos")
-    elif high is None:
-        sections = butter(4, low, "highpass", fs=rate, output="sos")
+    if low is not None and high is not None:
+        lowest, sections = low, butter(4, (low, high), "bandpass", fs=rate, output="sos")
+    elif low is not None:
+        lowest, sections = low, butter(4, low, "highpass", fs=rate, output="sos")
     else:
-        sections = butter(4, (low, high), "bandpass", fs=rate, output="sos")
-    lowest = low if low is not None else high
+        lowest, sections = float(high or 0), butter(4, high, "lowpass", fs=rate, output="sos")
     return _filtered(values, sections, causal, max(int(np.ceil(rate / lowest)), 30), edge)
 
 

@@ -1,5 +1,7 @@
 """Behaviour stored in NWB, resampled onto a recording's bins as covariates."""
 
+from typing import Any
+
 import numpy as np
 
 from neurodyn.errors import FileError
@@ -11,7 +13,7 @@ AXES = ("x", "y", "z")
 FASTEST = 1000.0
 
 
-def behaviour_series(nwbfile, wanted) -> dict[str, object]:
+def behaviour_series(nwbfile, wanted) -> dict[str, Any]:
     """Series of behaviour by path: the named ones, or all spatial ones and regular ones kept as behaviour.
 
     Of plain series in acquisition, those up to `FASTEST` Hz count: faster ones are raw voltages.
@@ -79,7 +81,7 @@ def _signal_rate(series) -> float | None:
     stamps = series.timestamps
     if stamps is None or len(stamps) < 3:
         return None
-    steps = np.diff(np.asarray(stamps[: min(len(stamps), 2000)]))
+    steps = np.diff(np.asarray(stamps[: min(len(stamps), 2000)], dtype=np.float64))
     return float(1 / np.median(steps)) if is_regular(steps) else None
 
 

@@ -1,6 +1,7 @@
 """What an NWB file holds: the rows of `inspect`, and finding a series by its name."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -135,7 +136,7 @@ def path_of(item) -> str:
     return "/".join(reversed(names))
 
 
-def all_series(nwbfile, kinds: tuple[str, ...] | None = None) -> dict[str, object]:
+def all_series(nwbfile, kinds: tuple[str, ...] | None = None) -> dict[str, Any]:
     """Time series by path; `kinds` keeps those with one of these class names among their ancestors."""
     from pynwb import TimeSeries
 
@@ -148,7 +149,7 @@ def all_series(nwbfile, kinds: tuple[str, ...] | None = None) -> dict[str, objec
     return dict(sorted(found.items()))
 
 
-def find_series(nwbfile, name: str, path):
+def find_series(nwbfile, name: str, path) -> Any:
     """The one series whose path ends with a name; raises with what there is."""
     series = all_series(nwbfile)
     wanted = name.strip("/").split("/")

@@ -88,10 +88,9 @@ def refuse_outside_links(file, path: Path) -> None:
             if isinstance(link, h5py.SoftLink):
                 continue
             item = group[name]
-            identity = h5py.h5o.get_info(item.id).addr
-            if identity in seen:
+            if item in seen:
                 continue
-            seen.add(identity)
+            seen.add(item)
             if isinstance(item, h5py.Group):
                 groups.append(item)
             elif isinstance(item, h5py.Dataset):
