@@ -59,7 +59,9 @@ def rescorla_wagner(
             raise ModelError(f"{name} is {size}; it must be 1 or more.")
     chances = np.asarray(reward_probability, float)
     if len(chances) < 2 or chances.min() < 0 or chances.max() > 1:
-        raise ModelError(f"reward_probability is {reward_probability}; give two or more numbers between 0 and 1.")
+        raise ModelError(
+            f"reward_probability is {reward_probability}; give two or more numbers between 0 and 1."
+        )
     rng = np.random.default_rng(key)
     alpha, beta, kappa, lean = (
         np.broadcast_to(np.asarray(value, float), n_participants)
