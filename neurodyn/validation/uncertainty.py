@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, stdtr, stdtrit
 
 from neurodyn.errors import ModelError
 from neurodyn.validation.layout import generator, stretches
@@ -203,7 +203,7 @@ def interval(value: Any, drawn: np.ndarray, n_chunks: int, level: float = 0.95) 
     if n_chunks < 2 or not np.any(usable):
         return Interval(value, nothing, nothing.copy(), nothing.copy())
     factor = np.sqrt(n_chunks / (n_chunks - 1))
-    tail = stats.norm.cdf(-factor * stats.t.ppf(0.5 + level / 2, n_chunks - 1))
+    tail = ndtr(-factor * stdtrit(n_chunks - 1, 0.5 + level / 2))
     filled = np.where(usable, drawn, 0.0)
     error = np.where(usable, factor * np.nanstd(filled, axis=0), np.nan)
     lower, upper = np.nanquantile(filled, [tail, 1 - tail], axis=0)
@@ -236,7 +236,7 @@ def p_value(difference: Any, standard_error: Any, n_chunks: int) -> np.ndarray:
         return np.full(difference.shape, np.nan)
     moved = error > 0
     statistic = np.abs(difference) / np.where(moved, error, 1.0)
-    p = np.where(moved, 2 * stats.t.sf(statistic, n_chunks - 1), np.where(difference == 0, 1.0, 0.0))
+    p = np.where(moved, 2 * stdtr(n_chunks - 1, -statistic), np.where(difference == 0, 1.0, 0.0))
     return np.where(np.isfinite(difference) & np.isfinite(error), p, np.nan)
 
 

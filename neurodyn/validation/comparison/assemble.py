@@ -36,39 +36,55 @@ class Evidence:
         """Number of folds that every model has been through."""
         return min((len(done) for done in self.outcomes.values()), default=0)
 
+    def kind(self, model: str) -> str:
+        """Weakest kind of likelihood of a model over the folds; empty where it has none."""
+        done = self.outcomes.get(model, [])[: self.complete()]
+        kinds = [outcome.likelihood_kind for outcome in done]
+        return max(kinds, key=LIKELIHOOD_KINDS.index) if kinds and all(kinds) else ""
 
-def columns(metrics: tuple[Metric, ...], evidence: Mapping[str, Evidence]) -> dict[str, Metric]:
-    """Metrics by column name; a likelihood has one column per kind that occurs."""
-    found: set[str] = set()
-    for item in evidence.values():
-        for outcomes in item.outcomes.values():
-            for outcome in outcomes:
-                found |= set(outcome.sums)
+    def has(self, model: str, column: "Column") -> bool:
+        """Whether a model has a value in a column on every complete fold."""
+        done = self.outcomes.get(model, [])[: self.complete()]
+        if not done or not all(column.metric.name in outcome.sums for outcome in done):
+            return False
+        return not column.kind or self.kind(model) == column.kind
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of the table: a metric, and for likelihoods the one kind it holds.
+
+    Parameters
+    ----------
+    metric : Metric
+        What is scored.
+    kind : str
+        Kind of likelihood; empty for other metrics.
+    """
+
+    metric: Metric
+    kind: str = ""
+
+
+def columns(metrics: tuple[Metric, ...], evidence: Mapping[str, Evidence]) -> dict[str, Column]:
+    """Columns by name; a likelihood has one per kind that occurs, so that kinds are never mixed."""
+    kinds = {item.kind(model) for item in evidence.values() for model in item.outcomes}
     result = {}
     for metric in metrics:
         if "log_likelihood" not in metric.needs:
-            result[metric.name] = metric
+            result[metric.name] = Column(metric=metric)
             continue
         for kind in LIKELIHOOD_KINDS:
-            if f"{metric.name}_{kind}" in found:
-                result[f"{metric.name}_{kind}"] = metric
+            if kind in kinds:
+                result[f"{metric.name}_{kind}"] = Column(metric=metric, kind=kind)
     return result
-
-
-def usable(outcomes: list[Outcome], name: str, n_folds: int) -> bool:
-    """Whether a model has a metric on every complete fold."""
-    return n_folds > 0 and all(name in outcome.sums for outcome in outcomes[:n_folds])
 
 
 def totals(item: Evidence, model: str, name: str, used: np.ndarray) -> dict[str, np.ndarray]:
     """Sums of a metric over all complete folds, ``(chunk, unit)``."""
     parts = [outcome.sums[name] for outcome in item.outcomes[model][: item.complete()]]
-    terms = set.intersection(*(set(part) for part in parts))
-    extra = set.union(*(set(part) for part in parts)) - terms
-    total = {term: sum(part[term] for part in parts)[used] for term in terms}
-    for term in extra:
-        total[term] = sum(part[term] for part in parts if term in part)[used]
-    return total
+    terms = {term for part in parts for term in part}
+    return {term: np.sum([part[term] for part in parts if term in part], axis=0)[used] for term in terms}
 
 
 def used_chunks(item: Evidence) -> np.ndarray:
@@ -79,7 +95,7 @@ def used_chunks(item: Evidence) -> np.ndarray:
 
 def assemble(
     evidence: Mapping[str, Evidence],
-    metrics: dict[str, Metric],
+    metrics: dict[str, Column],
     models: tuple[str, ...],
     baselines: tuple[str, ...],
     *,
@@ -103,22 +119,23 @@ def assemble(
         weights = uncertainty.resamples(
             max(len(used), 1), n_bootstrap, derived_key(key, "bootstrap", protocol)
         )
-        for m, (column, metric) in enumerate(metrics.items()):
+        for m, column in enumerate(metrics.values()):
+            metric = column.metric
             drawn: dict[str, np.ndarray] = {}
             values: dict[str, float] = {}
             for k, model in enumerate(models):
-                if not usable(item.outcomes.get(model, []), column, item.complete()):
+                if not item.has(model, column):
                     continue
-                sums = totals(item, model, column, used)
+                sums = totals(item, model, metric.name, used)
                 values[model] = float(metric.combine(_whole(sums), "pooled"))
                 drawn[model] = uncertainty.draws(sums, metric.combine, weights, "pooled")
                 found = uncertainty.interval(values[model], drawn[model], len(used), level)
                 for name, number in zip(SCORES, found, strict=True):
                     table[name][p, m, k] = number
                 done = item.outcomes[model][: item.complete()]
-                n_entries[p, m, k] = sum(outcome.entries[column] for outcome in done)
+                n_entries[p, m, k] = sum(outcome.entries[metric.name] for outcome in done)
                 for fold, outcome in enumerate(done):
-                    per_fold[p, m, k, fold] = metric.combine(_whole(outcome.sums[column]), "pooled")
+                    per_fold[p, m, k, fold] = metric.combine(_whole(outcome.sums[metric.name]), "pooled")
             chosen = _reference(values, metric, baselines, reference)
             references[p, m] = chosen
             if chosen:
@@ -134,11 +151,11 @@ def assemble(
         "metric": list(metrics),
         "model": list(models),
         "fold": np.arange(n_folds),
-        "metric_unit": ("metric", [metric.unit for metric in metrics.values()]),
-        "metric_label": ("metric", [metric.label for metric in metrics.values()]),
-        "higher_is_better": ("metric", [metric.higher_is_better for metric in metrics.values()]),
-        "floor": ("metric", [metric.floor for metric in metrics.values()]),
-        "perfect": ("metric", [metric.perfect for metric in metrics.values()]),
+        "metric_unit": ("metric", [column.metric.unit for column in metrics.values()]),
+        "metric_label": ("metric", [column.metric.label for column in metrics.values()]),
+        "higher_is_better": ("metric", [column.metric.higher_is_better for column in metrics.values()]),
+        "floor": ("metric", [column.metric.floor for column in metrics.values()]),
+        "perfect": ("metric", [column.metric.perfect for column in metrics.values()]),
         "is_baseline": ("model", [model in baselines for model in models]),
     }
     return xr.Dataset(data, coords=coords, attrs={"level": level, "n_bootstrap": n_bootstrap})
@@ -146,7 +163,7 @@ def assemble(
 
 def unit_scores(
     evidence: Mapping[str, Evidence],
-    metrics: dict[str, Metric],
+    metrics: dict[str, Column],
     scores: xr.Dataset,
     units: np.ndarray,
     *,
@@ -154,7 +171,7 @@ def unit_scores(
     n_bootstrap: int,
 ) -> xr.Dataset:
     """Scores per unit, and paired differences from the reference corrected over units."""
-    chosen = {name: metric for name, metric in metrics.items() if metric.per_unit}
+    chosen = {name: column for name, column in metrics.items() if column.metric.per_unit}
     models = [str(name) for name in scores["model"].values]
     names = list(evidence)
     shape = (len(names), len(chosen), len(models), len(units))
@@ -166,12 +183,11 @@ def unit_scores(
         weights = uncertainty.resamples(
             max(len(used), 1), n_bootstrap, derived_key(key, "bootstrap", protocol)
         )
-        for m, (column, metric) in enumerate(chosen.items()):
-            against = str(scores["reference"].sel(protocol=protocol, metric=column).values)
-            able = [
-                model for model in models if usable(item.outcomes.get(model, []), column, item.complete())
-            ]
-            sums = {model: totals(item, model, column, used) for model in able}
+        for m, (name, column) in enumerate(chosen.items()):
+            metric = column.metric
+            against = str(scores["reference"].sel(protocol=protocol, metric=name).values)
+            able = [model for model in models if item.has(model, column)]
+            sums = {model: totals(item, model, metric.name, used) for model in able}
             drawn = {model: uncertainty.draws(sums[model], metric.combine, weights, "unit") for model in able}
             value = {model: np.asarray(metric.combine(_whole(sums[model]), "unit")) for model in able}
             for model in able:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from neurodyn.errors import NeurodynWarning, NotApplicable
 from neurodyn.models.base import Fit, Model
+from neurodyn.models.verbs import HasAdapt, HasLogLikelihood
 from neurodyn.validation.layout import as3, observed3
 from neurodyn.validation.metrics import Marginals, Metric, evaluation, marginals
 from neurodyn.validation.split import Split
@@ -56,6 +57,8 @@ class Outcome:
         Scored entries, by metric.
     missing : dict of str to str
         Why a metric has no meaning, by metric.
+    likelihood_kind : str
+        ``exact``, ``bound`` or ``estimate``; empty without a likelihood.
     reason : str
         Why there is nothing at all; empty otherwise.
     fit : Fit, optional
@@ -69,6 +72,7 @@ class Outcome:
     sums: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
     entries: dict[str, int] = dataclasses.field(default_factory=dict)
     missing: dict[str, str] = dataclasses.field(default_factory=dict)
+    likelihood_kind: str = ""
     reason: str = ""
     fit: Fit | None = None
     seconds_fit: float = 0.0
@@ -130,7 +134,7 @@ def _run(
     began = time.perf_counter()
     fit = model.fit(split.train, key=key, inputs=inputs, **known)
     adapt = split.adapt
-    if adapt is not None and hasattr(fit, "adapt"):
+    if adapt is not None and isinstance(fit, HasAdapt):
         fit = fit.adapt(adapt, key=key)
     fitted = time.perf_counter()
     given = split.given
@@ -148,12 +152,9 @@ def _run(
     )
     sums, entries, missing = {}, {}, {}
     for metric in metrics:
-        likelihood = "log_likelihood" in metric.needs
-        name = f"{metric.name}_{kind}" if likelihood and kind else metric.name
-        if likelihood and terms is None:
-            missing[metric.name] = silent
-            continue
-        reason = metric.missing(lined_up)
+        name = metric.name
+        silenced = "log_likelihood" in metric.needs and terms is None
+        reason = silent if silenced else metric.missing(lined_up)
         if reason:
             missing[name] = reason
             continue
@@ -163,6 +164,7 @@ def _run(
         sums=sums,
         entries=entries,
         missing=missing,
+        likelihood_kind=kind,
         fit=fit,
         seconds_fit=fitted - began,
         seconds_predict=predicted - fitted,
@@ -171,7 +173,7 @@ def _run(
 
 def _likelihood(fit: Fit, split: Split, given: xr.Dataset) -> tuple[xr.DataArray | None, str, str]:
     """Log-likelihood terms of the target, their kind, and why there are none."""
-    if not hasattr(fit, "log_likelihood"):
+    if not isinstance(fit, HasLogLikelihood):
         return None, "", f"{fit.model.name} gives no likelihood."
     target = split.target
     apart = bool((as3(split.target_mask) & ~as3(split.given_mask)).any())

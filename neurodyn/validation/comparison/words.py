@@ -50,7 +50,7 @@ def _protocol(comparison: Any, protocol: str) -> str:
     value = here["value"].where(np.isfinite(here["value"]), drop=True)
     contenders = value.where(~value["is_baseline"], drop=True)
     pool = contenders if contenders.sizes["model"] else value
-    best = str(pool["model"].values[int(pool.argmax() if higher else pool.argmin())])
+    best = str(pool["model"].values[int(np.argmax(pool.values) if higher else np.argmin(pool.values))])
     row = here.sel(model=best)
     unit = str(here["metric_unit"].values)
     suffix = "" if unit == "1" else f" {unit}"

@@ -9,6 +9,12 @@ import numpy as np
 from neurodyn.validation.metrics.evaluation import Evaluation
 
 Sums = Mapping[str, np.ndarray]
+WORDS = {
+    "mean": "a predicted mean",
+    "marginals": "the training part",
+    "log_likelihood": "a log-likelihood",
+    "previous": "a prediction from the past alone (mode 'past')",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +79,7 @@ class Metric:
         """
         lacking = [name for name in self.needs if getattr(evaluation, name) is None]
         if lacking:
-            return f"{self.name} needs {' and '.join(lacking)}, which is not there."
+            return f"{self.name} needs {' and '.join(WORDS.get(name, name) for name in lacking)}."
         if not np.isfinite(evaluation.of_kind(*self.kinds)).any():
             return f"{self.name} needs {' or '.join(sorted(self.kinds))} units, and none is scored."
         scored = np.isfinite(evaluation.observed).any(axis=(0, 1))

@@ -41,6 +41,25 @@ def _moments(evaluation: Evaluation) -> dict[str, np.ndarray]:
     return terms
 
 
+def _moments_within(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """Second moments about the means of this split, so that folds are never correlated through their means."""
+    observed = evaluation.of_kind(*REAL)
+    seen = np.isfinite(observed)
+    entries = np.maximum(seen.sum(axis=(0, 1)), 1)
+    x, y = masked(observed, seen), masked(np.asarray(evaluation.mean), seen)
+    constant = _constant(y, seen)
+    x = masked(x - x.sum(axis=(0, 1)) / entries, seen)
+    y = masked(y - y.sum(axis=(0, 1)) / entries, seen & ~constant)
+    return {"entries": seen.astype(float), "x": x, "y": y, "xx": x * x, "yy": y * y, "xy": x * y}
+
+
+def _constant(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Whether all scored values of a unit are equal up to rounding, ``(unit,)``."""
+    highest = np.where(seen, values, -np.inf).max(axis=(0, 1))
+    lowest = np.where(seen, values, np.inf).min(axis=(0, 1))
+    return ~(highest - lowest > 1e-6 * np.maximum(np.abs(highest), np.abs(lowest)))
+
+
 def _spread(total: np.ndarray, squares: np.ndarray, entries: np.ndarray) -> np.ndarray:
     """Sum of squares about the mean; zero where it is rounding noise."""
     about = squares - ratio(total * total, np.maximum(entries, 1.0))
@@ -115,7 +134,7 @@ PEARSON = Metric(
     label="Pearson correlation, mean over units",
     unit="1",
     kinds=REAL,
-    terms=_moments,
+    terms=_moments_within,
     combine=_pearson,
     floor=0.0,
     perfect=1.0,
