@@ -1,6 +1,7 @@
 """What holds for the package as a whole: import cost, side effects, documentation, house rules."""
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import json
@@ -181,7 +182,9 @@ def class_faults(dotted: str, value: type) -> list[str]:
     """What the docstrings of a public class and its public methods lack."""
     if "__init__" in vars(value) and not issubclass(value, Warning):
         doc = ClassDoc(value, config={"show_class_members": False})
-        lacking = missing_from(doc, arguments(value))
+        bases = [base for base in value.__mro__[1:] if dataclasses.is_dataclass(base)]
+        documented_there = {field.name for base in bases for field in dataclasses.fields(base)}
+        lacking = missing_from(doc, [name for name in arguments(value) if name not in documented_there])
         faults = [f"{dotted} does not document {', '.join(lacking)}"] if lacking else []
     else:
         faults = []
