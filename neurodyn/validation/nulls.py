@@ -1,11 +1,14 @@
 """Recordings in which something is destroyed on purpose; a model that still finds it leaks.
 
-| null | keeps | destroys |
-|---|---|---|
-| `permute_time` | each unit's values | all dependence, over time and between units |
-| `circular_shift` | each unit's values and autocorrelation | dependence between units |
-| `phase_randomise` | each unit's power spectrum | everything else (or all but linear coupling) |
-| `trial_shuffle` | each unit's trials | dependence between units beyond what is locked to the trial |
+===================  =======================================  ===============================================
+null                 keeps                                    destroys
+===================  =======================================  ===============================================
+`permute_time`       each unit's values                       all dependence, over time and between units
+`circular_shift`     each unit's values and autocorrelation   dependence between units
+`phase_randomise`    each unit's power spectrum               everything else (or all but linear coupling)
+`trial_shuffle`      each unit's trials                       dependence between units beyond what is locked to
+                                                              the trial
+===================  =======================================  ===============================================
 """
 
 from typing import Any
