@@ -3,6 +3,7 @@
 import numpy as np
 
 from neurodyn.errors import FileError
+from neurodyn.recording.clock import floor_bins
 
 
 def regularise(times, values, *, name: str = "series", max_gap: float = 1.5):
@@ -173,8 +174,8 @@ def onto_bins(times, values, starts, width, *, period: float | None = None, max_
     lowest = values.min()
     turns = np.zeros(len(values)) if period is None else 2 * np.pi * values / period
     signal = values if period is None else np.cos(turns) + 1j * np.sin(turns)
-    cell = np.searchsorted(starts, times, side="right") - 1
-    within = (cell >= 0) & (times < starts[np.maximum(cell, 0)] + width)
+    cell = floor_bins(times - starts[0], width)
+    within = (cell >= 0) & (cell < len(starts))
     number = np.bincount(cell[within], minlength=len(starts))
     total = np.zeros(len(starts), dtype=signal.dtype)
     np.add.at(total, cell[within], signal[within])

@@ -71,35 +71,46 @@ def _opened(path: Path) -> Iterator:
         handle.close()
 
 
-def refuse_outside_links(file, path: Path) -> None:
-    """Refuse HDF5 external links, external storage and virtual sources that leave the file's folder."""
+def refuse_outside_links(file, path: Path, seen: set | None = None) -> None:
+    """Refuse HDF5 external links, storage and virtual sources that leave the folder, in linked files too."""
     import h5py
 
     folder = path.resolve().parent
-    groups = [file]
-    seen = set()
+    seen = {path.resolve()} if seen is None else seen
+    groups, known = [file], set()
     while groups:
         group = groups.pop()
         for name in group:
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
-                inside_folder(link.filename, folder, source=path)
+                _follow(link.filename, folder, path, seen)
                 continue
             if isinstance(link, h5py.SoftLink):
                 continue
             item = group[name]
-            if item in seen:
+            if item in known:
                 continue
-            seen.add(item)
+            known.add(item)
             if isinstance(item, h5py.Group):
                 groups.append(item)
             elif isinstance(item, h5py.Dataset):
                 for stored in item.external or ():
                     inside_folder(stored[0], folder, source=path)
-                if item.is_virtual:
-                    for source in item.virtual_sources():
-                        if source.file_name != ".":
-                            inside_folder(source.file_name, folder, source=path)
+                for source in item.virtual_sources() if item.is_virtual else ():
+                    if source.file_name != ".":
+                        _follow(source.file_name, folder, path, seen)
+
+
+def _follow(named, folder: Path, source: Path, seen: set) -> None:
+    """Check a file that another links to, once."""
+    import h5py
+
+    target = inside_folder(named, folder, source=source)
+    if target in seen or not target.is_file():
+        return
+    seen.add(target)
+    with h5py.File(target, "r") as linked:
+        refuse_outside_links(linked, target, seen)
 
 
 def datasets(file) -> list[dict]:
