@@ -35,4 +35,6 @@ def ragged(n_trials: int = 15, n_time: int = 30, n_units: int = 5, seed: int = 1
     counts[2][:, 1] = np.nan
     counts[4][:3] = np.nan
     recording = make(counts, sampling_interval=0.02, kind="count")
-    return recording.assign_coords(subject_id=("trial", np.repeat(list("abc"), n_trials // 3)))
+    return recording.assign_coords(
+        subject_id=("trial", np.array(list("abc"))[np.arange(n_trials) * 3 // n_trials])
+    )

@@ -36,6 +36,8 @@ class Ground:
         Number of chunks.
     trained : Marginals
         Moments of the training part.
+    centre : np.ndarray
+        ``(unit,)``: a constant shared by all folds, subtracted before squaring; it changes no score.
     """
 
     split: Split
@@ -43,6 +45,7 @@ class Ground:
     chunk: np.ndarray
     n_chunks: int
     trained: Marginals
+    centre: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,6 +94,7 @@ def make_ground(split: Split, reach: int, chunk_of: Any, n_chunks: int) -> Groun
         chunk=chunk,
         n_chunks=n_chunks,
         trained=marginals(split.train),
+        centre=marginals(split.recording).mean,
     )
 
 
@@ -147,6 +151,7 @@ def _run(
         mean=prediction["mean"],
         log_likelihood=terms,
         train=ground.trained,
+        centre=ground.centre,
         given=given if split.mode == "past" else None,
         horizon=split.horizon,
     )

@@ -13,8 +13,8 @@ ROUNDING = 1e-12
 
 def _centre(evaluation: Evaluation) -> np.ndarray:
     """A constant per unit that keeps squares small; any constant gives the same value."""
-    if evaluation.marginals is not None:
-        return evaluation.marginals.mean
+    if evaluation.centre is not None:
+        return evaluation.centre
     seen = np.isfinite(evaluation.observed)
     total = np.where(seen, evaluation.observed, 0.0).sum(axis=(0, 1))
     return total / np.maximum(seen.sum(axis=(0, 1)), 1)

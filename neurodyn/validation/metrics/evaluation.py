@@ -46,6 +46,9 @@ class Evaluation:
         Terms in nats, ``(trial, time)``.
     marginals : Marginals, optional
         Moments of the training entries.
+    centre : np.ndarray, optional
+        ``(unit,)``: a constant subtracted before squaring, for precision only. Evaluations whose sums are added
+        (folds) must share it.
     previous : np.ndarray, optional
         Last given value before each entry (persistence), the shape of `observed`, NaN where there is none.
     """
@@ -56,6 +59,7 @@ class Evaluation:
     probability: np.ndarray | None = None
     log_likelihood: np.ndarray | None = None
     marginals: Marginals | None = None
+    centre: np.ndarray | None = None
     previous: np.ndarray | None = None
 
     def of_kind(self, *kinds: str) -> np.ndarray:
@@ -129,6 +133,7 @@ def evaluation(
     probability: Any = None,
     log_likelihood: Any = None,
     train: xr.Dataset | Marginals | None = None,
+    centre: np.ndarray | None = None,
     given: xr.Dataset | None = None,
     horizon: int = 1,
 ) -> Evaluation:
@@ -147,6 +152,8 @@ def evaluation(
         Terms on ``([trial,] time)``.
     train : xr.Dataset or Marginals, optional
         The training part.
+    centre : np.ndarray, optional
+        ``(unit,)``: a constant shared by evaluations whose sums are added; default: the evaluated mean.
     given : xr.Dataset, optional
         What the prediction was given, for persistence.
     horizon : int
@@ -172,6 +179,7 @@ def evaluation(
         probability=_aligned(probability, target, "probability"),
         log_likelihood=_terms(log_likelihood, target),
         marginals=found,
+        centre=centre,
         previous=None if given is None else persistence(given, horizon),
     )
 
