@@ -1,0 +1,14 @@
+"""Pictures of recordings, fits and comparisons, and one page that tells a comparison."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "recordings": ["plot_recording"],
+        "states": ["plot_dwell_times", "plot_event_aligned", "plot_occupancy", "plot_states"],
+        "maps": ["plot_connectivity", "plot_state_means", "plot_transitions"],
+        "scores": ["plot_restarts", "plot_scores"],
+        "page": ["write"],
+    },
+)

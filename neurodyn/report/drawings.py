@@ -1,0 +1,154 @@
+"""Which figures tell a fit, each with its caption and the words for those who cannot see it."""
+
+import numpy as np
+import xarray as xr
+
+from neurodyn.analysis.matching import sequence_agreement
+from neurodyn.analysis.states import fractional_occupancy
+from neurodyn.errors import NotApplicable
+from neurodyn.models.base import Fit
+from neurodyn.report import maps, recordings, scores, states, views
+from neurodyn.report.html import Drawing
+from neurodyn.report.methods import data_sentence
+
+HALF = 4.3
+MOST_CONNECTED = 400
+
+
+class Remembered:
+    """A fit that infers a recording once and remembers it, for figures that all ask the same."""
+
+    def __init__(self, fit: Fit):
+        self._fit = fit
+        self._known: dict[int, xr.Dataset] = {}
+
+    def __getattr__(self, name: str):
+        """Everything else is the fit's."""
+        return getattr(self._fit, name)
+
+    def infer(self, recording: xr.Dataset) -> xr.Dataset:
+        """Posterior over the latents, computed once per recording."""
+        if id(recording) not in self._known:
+            self._known[id(recording)] = self._fit.infer(recording)  # type: ignore[attr-defined]
+        return self._known[id(recording)]
+
+
+def data_drawing(recording: xr.Dataset) -> Drawing:
+    """The picture of the data."""
+    counts = (recording["kind"].values == "count").all()
+    few = recording.sizes["unit"] <= recordings.TRACES and not counts
+    shown = (
+        "White is no event, black the unit's 99th percentile."
+        if counts
+        else ("One line per unit." if few else "Colours are standard deviations from each unit's mean.")
+    )
+    missing = " Missing entries are tinted." if not np.isfinite(recording["activity"].values).all() else ""
+    return Drawing(
+        lambda width: recordings.plot_recording(recording, width=width),
+        alt="Activity of all units over time. " + data_sentence(recording),
+        caption=shown + missing,
+        name="recording",
+    )
+
+
+def fit_drawings(fit: Fit, recording: xr.Dataset) -> tuple[list[Drawing], list[tuple[Drawing, Drawing]]]:
+    """Figures of a fit with states: wide ones, and pairs that stand side by side."""
+    if not views.has_states(fit):
+        return [], []
+    held: Fit = Remembered(fit)  # type: ignore[assignment]
+    share = fractional_occupancy(views.states(held, recording).probability)
+    names = (
+        [str(s) for s in share["state"].values]
+        if "state" in share.coords
+        else list(map(str, range(share.size)))
+    )
+    spent = ", ".join(f"state {name} {value:.0%}" for name, value in zip(names, share.values, strict=True))
+    wide = [
+        Drawing(
+            lambda width: states.plot_states(held, recording, width=width),
+            alt=f"Activity over time and, below it, when each of {share.size} states is active.",
+            caption="Above the data, below the probability of each state at each moment (full height is certainty).",
+            name="states",
+        ),
+        Drawing(
+            lambda width: maps.plot_transitions(held, recording, width=width),
+            alt=f"Graph and matrix of the transitions between {share.size} states.",
+            caption="Left, where the chain goes when it leaves a state; circles are as large as the time spent there, "
+            "arrows below 5 % are left out. Right, transition probabilities per bin; the diagonal is "
+            "staying.",
+            width=7.0,
+            name="transitions",
+        ),
+        Drawing(
+            lambda width: maps.plot_state_means(held, recording, width=width),
+            alt=f"Mean activity of {recording.sizes['unit']} units in each of {share.size} states.",
+            caption="What each state looks like: activity of every unit in each state.",
+            name="means",
+        ),
+    ]
+    connected = (
+        2 < recording.sizes["unit"] <= MOST_CONNECTED
+        and not (recording["kind"].values == "categorical").any()
+    )
+    if connected:
+        wide.append(
+            Drawing(
+                lambda width: maps.plot_connectivity(held, recording, width=width),
+                alt=f"Correlation matrices of {recording.sizes['unit']} units, one for each of {share.size} states.",
+                caption="Functional connectivity in each state; units in the same order everywhere.",
+                name="connectivity",
+            )
+        )
+    pairs = [
+        (
+            Drawing(
+                lambda width: states.plot_occupancy(held, recording, width=width),
+                alt=f"Time spent in each state: {spent}.",
+                caption="Share of the time spent in each state"
+                + ("; dots are trials." if "trial" in recording["activity"].dims else "."),
+                width=HALF,
+                name="occupancy",
+            ),
+            Drawing(
+                lambda width: states.plot_dwell_times(held, recording, width=width),
+                alt="Duration of the visits to each state, on a logarithmic axis.",
+                caption="How long visits last: dots are visits, the bar their median, the ring the mean that the "
+                "transition matrix implies.",
+                width=HALF,
+                name="dwell_times",
+            ),
+        )
+    ]
+    return wide, pairs
+
+
+def restart_drawing(fit: Fit) -> Drawing | None:
+    """The figure of the restarts, where there were any."""
+    trace = views.last(fit).trace
+    if np.size(trace.objective) < 2 and np.size(trace.restarts) < 2:
+        return None
+    ends = np.asarray(trace.restarts)
+    finite = ends[np.isfinite(ends)]
+    worst = (
+        f" The worst ended {finite.max() - finite.min():.3g} nats below the best." if finite.size > 1 else ""
+    )
+    return Drawing(
+        lambda width: scores.plot_restarts(fit, width=width),
+        alt=f"Training objective by iteration, and the end of {finite.size} restarts.{worst}",
+        caption="Training objective of the kept run, and where every restart ended. Restarts that end level and agree "
+        "on the states mean that the optimum is no accident of the start.",
+        width=6.4,
+        name="restarts",
+    )
+
+
+def fold_agreement(fits: list[Fit], recording: xr.Dataset) -> float:
+    """Mean share of bins on which the states of fits to different folds agree, after matching."""
+    able = [fit for fit in fits if views.has_states(fit)]
+    if len(able) < 2:
+        return float("nan")
+    try:
+        paths = [views.states(fit, recording).path for fit in able]
+    except NotApplicable:
+        return float("nan")
+    return float(np.mean([sequence_agreement(paths[0], path) for path in paths[1:]]))

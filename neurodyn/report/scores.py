@@ -1,0 +1,275 @@
+"""Figures of held-out scores: models side by side, restarts, and the number of states."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from neurodyn.errors import ModelError, NotApplicable
+from neurodyn.models.base import Fit
+from neurodyn.report.style import (
+    ACCENT,
+    CEILING,
+    FAINT,
+    FLOOR,
+    INK,
+    NARROW,
+    NULL,
+    QUIET,
+    SMALL,
+    TEXT,
+    names,
+    new_figure,
+    tidy,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from neurodyn.validation import Comparison
+
+SHORT = {
+    "r2": "R²",
+    "r2_train_null": "R² about the training mean",
+    "pearson_r": "correlation r",
+    "mse": "squared error",
+    "mse_over_persistence": "squared error / persistence's",
+    "bits_per_spike": "bits per spike",
+    "bits_per_spike_train_null": "bits per spike over training rates",
+    "bits_per_choice": "bits per choice",
+    "log_loss": "log loss (nats)",
+    "log_likelihood": "log-likelihood gain (nats per bin)",
+    "log_likelihood_per_entry": "log-likelihood gain (nats per entry)",
+    "log_likelihood_per_spike": "log-likelihood gain (bits per spike)",
+}
+LEAST_SHOWN = -1.0
+
+
+def metric_name(metric: str) -> str:
+    """A metric in a few words; a likelihood with its kind."""
+    for kind in ("exact", "bound", "estimate"):
+        if metric.endswith(f"_{kind}"):
+            stem = metric.removesuffix(f"_{kind}")
+            return f"{SHORT.get(stem, stem)}, {kind}"
+    return SHORT.get(metric, metric.replace("_", " "))
+
+
+def has_values(scores: xr.Dataset, protocol: str, metric: str) -> bool:
+    """Whether any model has this score."""
+    return bool(np.isfinite(scores["value"].sel(protocol=protocol, metric=metric)).any())
+
+
+def headline_metrics(scores: xr.Dataset, limit: int = 2) -> list[str]:
+    """The first metrics of the table with values, those that repeat another with a second null left out."""
+    chosen = []
+    for metric in scores["metric"].values.tolist():
+        repeated = "train_null" in metric or metric in ("pearson_r", "mse")
+        known = any(has_values(scores, protocol, metric) for protocol in scores["protocol"].values)
+        if known and not repeated:
+            chosen.append(metric)
+    likelihood = [metric for metric in chosen if metric.startswith("log_likelihood")]
+    others = [metric for metric in chosen if metric not in likelihood]
+    return (others[:1] + likelihood[:1] + others[1:] + likelihood[1:])[:limit]
+
+
+def plot_scores(
+    comparison: "Comparison",
+    *,
+    protocols: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    width: float = 8.0,
+) -> "Figure":
+    """Held-out scores of all models: dots with intervals, the floor and the ceiling as lines.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        From `neurodyn.validation.compare`, of one recording.
+    protocols : sequence of str, optional
+        Rows of panels; default: all with scores.
+    metrics : sequence of str, optional
+        Columns of panels; default: the main score and the log-likelihood.
+    width : float
+        Width in inches; below 5 the panels are stacked.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The best model on top. Models are filled, baselines hollow; diamonds are scores on data in which there
+        is nothing to find. Values far below the floor are cut off and written at the edge.
+
+    Raises
+    ------
+    ModelError
+        If a protocol or metric is unknown.
+    NotApplicable
+        If there is no score, or the comparison joins several recordings.
+    """
+    scores = comparison.scores
+    if comparison.parts:
+        raise NotApplicable(
+            f"this comparison joins {len(comparison.parts)} recordings; plot one of comparison.parts at a "
+            "time."
+        )
+    chosen = list(metrics) if metrics is not None else headline_metrics(scores)
+    rows = list(protocols) if protocols is not None else scores["protocol"].values.tolist()
+    for given, dim in ((chosen, "metric"), (rows, "protocol")):
+        unknown = [item for item in given if item not in scores[dim].values]
+        if unknown:
+            raise ModelError(
+                f"there is no {dim} {unknown[0]!r}; there are {', '.join(map(str, scores[dim].values))}."
+            )
+    panels = [(p, m) for p in rows for m in chosen if has_values(scores, p, m)]
+    if not panels:
+        raise NotApplicable("no model has a score to plot; see comparison.not_applicable for the reasons.")
+    n_columns = 1 if width < NARROW else min(len(chosen), len(panels))
+    n_rows = -(-len(panels) // n_columns)
+    n_models = scores.sizes["model"]
+    figure = new_figure(width, n_rows * (0.25 * n_models + 0.85))
+    grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (protocol, metric) in zip(grid, panels, strict=False):
+        _draw_panel(axes, comparison, protocol, metric)
+    return figure
+
+
+def _draw_panel(axes: "Axes", comparison: "Comparison", protocol: str, metric: str) -> None:
+    """One metric under one protocol."""
+    table = comparison.scores.sel(protocol=protocol, metric=metric)
+    value = table["value"].values
+    higher = bool(table["higher_is_better"])
+    order = np.argsort(np.where(np.isfinite(value), -value if higher else value, np.inf), kind="stable")
+    order = order[np.isfinite(value[order])]
+    floor, perfect = float(table["floor"]), float(table["perfect"])
+    low, high, ceiling_shown = _limits(table, floor, perfect, higher)
+    baseline = table["is_baseline"].values
+    nulls = {n.model: n for n in comparison.nulls if n.protocol == protocol and n.metric == metric}
+    labels = names(table["model"].values)
+    for row, k in enumerate(order):
+        colour = FLOOR if baseline[k] else ACCENT
+        place = float(np.clip(value[k], low, high))
+        ends = np.clip([table["lower"].values[k], table["upper"].values[k]], low, high)
+        if np.isfinite(ends).all() and low < value[k] < high:
+            axes.plot(ends, [row, row], color=colour, lw=2.2, alpha=0.5, solid_capstyle="round")
+        marker = "o" if low < value[k] < high else ("<" if value[k] <= low else ">")
+        axes.plot(
+            place,
+            row,
+            marker=marker,
+            ms=6.5,
+            mfc="white" if baseline[k] else colour,
+            mec=colour,
+            mew=1.5,
+            clip_on=False,
+        )
+        axes.annotate(
+            f"{value[k]:.3g}",
+            (1.0, row),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=SMALL,
+            color=INK,
+            annotation_clip=False,
+        )
+        null = nulls.get(str(table["model"].values[k]))
+        if null is not None and low <= null.value <= high:
+            axes.plot(null.value, row + 0.27, marker="D", ms=3.2, color=NULL, mew=0)
+    axes.set_yticks(range(len(order)), [labels[k] for k in order])
+    for tick, k in zip(axes.get_yticklabels(), order, strict=True):
+        tick.set_fontweight("normal" if baseline[k] else "bold")
+    axes.set_ylim(len(order) - 0.4, -0.6)
+    axes.set_xlim(low, high)
+    if np.isfinite(floor):
+        axes.axvline(floor, color=QUIET, lw=0.9, ls=(0, (3, 2)), zorder=0)
+    if ceiling_shown:
+        axes.axvline(perfect, color=CEILING, lw=0.9, ls=(0, (3, 2)), zorder=0)
+    for row in range(len(order)):
+        axes.axhline(row, color=FAINT, lw=0.6, zorder=-1)
+    tidy(axes, x=metric_name(metric) + ("" if higher else " (lower is better)"), frame=("bottom",))
+    axes.set_title(protocol, fontsize=TEXT, color=INK, loc="left", fontweight="bold")
+    axes.tick_params(axis="y", length=0)
+
+
+def _limits(table: xr.Dataset, floor: float, perfect: float, higher: bool) -> tuple[float, float, bool]:
+    """Range of an axis: all intervals and the floor, the ceiling where it is near, far failures cut off."""
+    bounds = np.concatenate([table[name].values for name in ("value", "lower", "upper")])
+    bounds = bounds[np.isfinite(bounds)]
+    values = table["value"].values[np.isfinite(table["value"].values)]
+    anchor = floor if np.isfinite(floor) else float(np.median(values))
+    best = float(values.max() if higher else values.min())
+    reach = max(abs(best - anchor), 0.25 * float(np.median(np.abs(values - anchor))), 1e-9)
+    low, high = min(bounds.min(), anchor), max(bounds.max(), anchor)
+    if higher:
+        low = max(low, anchor - 1.5 * reach)
+    else:
+        high = min(high, anchor + 1.5 * reach)
+    near = np.isfinite(perfect) and abs(perfect - anchor) <= 2.5 * reach
+    if near:
+        low, high = min(low, perfect), max(high, perfect)
+    margin = 0.06 * max(high - low, 1e-12)
+    return low - margin, high + margin, bool(near)
+
+
+def plot_restarts(fit: Fit, *, width: float = 6.0) -> "Figure":
+    """Did the optimiser find the same optimum again: final objective of every restart, and the best run's way.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fit with a trace, such as an HMM's.
+    width : float
+        Width in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left, the training objective of the kept run by iteration; right, how far each restart ended below the
+        best (nats).
+
+    Raises
+    ------
+    NotApplicable
+        If the fit has neither an objective per iteration nor restarts (closed forms).
+    """
+    from neurodyn.report.views import last
+
+    trace = last(fit).trace
+    objective, restarts = np.asarray(trace.objective), np.asarray(trace.restarts)
+    if objective.size < 2 and restarts.size < 2:
+        raise NotApplicable(f"{fit.model.name} was fitted in closed form: there are no iterations to show.")
+    both = objective.size > 1 and restarts.size > 1
+    figure = new_figure(width, 2.3)
+    panels = np.atleast_1d(figure.subplots(1, 2 if both else 1))
+    if objective.size > 1:
+        axes = panels[0]
+        gap = objective[-1] - objective
+        axes.plot(np.arange(1, objective.size + 1), np.maximum(gap, 0.0), color=ACCENT, lw=1.6)
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        tidy(axes, x="iteration", y="nats below the end", title="the kept run")
+    if restarts.size > 1:
+        axes = panels[-1]
+        finite = np.isfinite(restarts)
+        below = np.sort(restarts[finite].max() - restarts[finite]) if finite.any() else np.zeros(0)
+        axes.plot(
+            np.arange(1, below.size + 1), below, ls="", marker="o", ms=6, mfc=ACCENT, mec="white", mew=0.8
+        )
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_ylim(-0.25, max(1.0, 1.6 * float(below.max(initial=0.0))))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.set_xticks(
+            np.arange(1, below.size + 1) if below.size <= 12 else np.linspace(1, below.size, 5).round()
+        )
+        tidy(axes, x="restart, best first", y="nats below the best", title=_agreement(trace.agreement))
+    return figure
+
+
+def _agreement(agreement: float) -> str:
+    """Agreement of the restarts in words."""
+    return f"restarts agree on {agreement:.0%} of bins" if np.isfinite(agreement) else "restarts"

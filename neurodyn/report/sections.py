@@ -1,0 +1,272 @@
+"""The sections of the page, each from a comparison to HTML."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from neurodyn.models.base import Fit
+from neurodyn.recording import describe, fingerprint
+from neurodyn.report import drawings, methods, scores, views, words
+from neurodyn.report.html import Drawing, definitions, figure, section, table, text
+from neurodyn.report.style import duration
+
+if TYPE_CHECKING:
+    from neurodyn.validation import Comparison
+
+CLASSES = {"beats": "beats", "falls short": "short", "floor": "short", "ties": "open", "unjudged": "open"}
+TAGS = {
+    "beats": "beats the best baseline",
+    "falls short": "falls short of the best baseline",
+    "floor": "no better than its floor",
+    "ties": "cannot be told from the best baseline",
+    "unjudged": "not judged",
+    "nothing": "no score",
+}
+
+
+def verdict(comparison: "Comparison", identity: str = "verdict") -> str:
+    """The verdict: a headline, then a finding for every protocol."""
+    items = []
+    for found in words.findings(comparison):
+        items.append(
+            f'<li class="{CLASSES.get(found.outcome, "")}"><b>{text(found.protocol)}: '
+            f'{text(scores.metric_name(found.metric))} <span class="tag">{text(TAGS[found.outcome])}</span></b>'
+            f"{text(found.sentence)}</li>"
+        )
+    headline = f'<p class="headline">{text(words.headline(comparison))}</p>'
+    return section(identity, "Verdict", headline, f'<ul class="findings">{"".join(items)}</ul>')
+
+
+def data(recording: xr.Dataset, dpi: float, identity: str = "data") -> str:
+    """What was recorded, with a picture."""
+    lines = describe(recording).split("\n")
+    pairs, term = [], ""
+    for line in lines[1:]:
+        head, _, rest = line.strip().partition("  ")
+        if line.startswith("  ") and line[2] != " ":
+            term = head
+            pairs.append((term, rest.strip()))
+        elif pairs:
+            pairs.append(("", line.strip()))
+    pairs.append(("fingerprint", fingerprint(recording)[:16]))
+    return section(
+        identity,
+        "Data",
+        f"<p>{text(lines[0][0].upper() + lines[0][1:])}.</p>",
+        figure(drawings.data_drawing(recording), dpi),
+        definitions(pairs),
+    )
+
+
+def score_section(comparison: "Comparison", dpi: float, identity: str = "scores") -> str:
+    """Figures and tables of all scores, and what does not apply."""
+    table_of = comparison.scores
+    parts = [
+        "<p>Dots are scores on data the model never saw, bars their intervals; models are filled, baselines "
+        "hollow. "
+        "The dashed grey line is the floor, what a prediction reaches that knows nothing; the green one, "
+        "where shown, "
+        "is perfection. Diamonds are scores on a null recording in which there is nothing to find.</p>"
+    ]
+    for protocol in table_of["protocol"].values.astype(str):
+        shown = [m for m in scores.headline_metrics(table_of, 2) if scores.has_values(table_of, protocol, m)]
+        parts.append(f"<h3>{text(protocol)}</h3>")
+        if protocol in comparison.protocols:
+            parts.append(f'<p class="quiet">{text(comparison.protocols[protocol])}</p>')
+        if not shown:
+            parts.append("<p>No model has a score.</p>")
+            continue
+        parts.append(figure(_score_drawing(comparison, protocol, shown), dpi))
+        parts.append(_score_table(comparison, protocol))
+    reasons = _reasons(comparison)
+    if reasons:
+        parts.append(
+            "<h3>Not applicable</h3><ul>" + "".join(f"<li>{text(r)}</li>" for r in reasons) + "</ul>"
+        )
+    return section(identity, "Scores", *parts)
+
+
+def _score_drawing(comparison: "Comparison", protocol: str, metrics: list[str]) -> Drawing:
+    """The figure of one protocol."""
+    here = comparison.scores["value"].sel(protocol=protocol, metric=metrics[0])
+    said = ", ".join(
+        f"{name} {value:.3g}" for name, value in zip(here["model"].values, here.values, strict=True)
+    )
+    return Drawing(
+        lambda width: scores.plot_scores(comparison, protocols=[protocol], metrics=metrics, width=width),
+        alt=f"{scores.metric_name(metrics[0])} under {protocol}: {said}.",
+        caption="",
+        width=8.6 if len(metrics) > 1 else 5.2,
+        name=f"scores_{protocol}",
+    )
+
+
+def _score_table(comparison: "Comparison", protocol: str) -> str:
+    """All scores of a protocol: models, then the null, the floor and the ceiling."""
+    here = comparison.scores.sel(protocol=protocol)
+    metrics = [
+        str(m) for m in here["metric"].values if scores.has_values(comparison.scores, protocol, str(m))
+    ]
+    main = words.main_metric(comparison.scores, protocol) or metrics[0]
+    order = _ranked(here, main)
+    header = ["model", *(text(scores.metric_name(m)) for m in metrics)]
+    header += [f"difference from the best baseline ({text(scores.metric_name(main))})", "p", "fit (s)"]
+    rows, classes = [], []
+    for name in order:
+        row = [text(name)]
+        for metric in metrics:
+            row.append(_cell(here.sel(metric=metric), name, comparison, protocol, metric))
+        row += _difference(here.sel(metric=main, model=name), name)
+        row.append(text(f"{float(here['seconds_fit'].sel(model=name)):.2g}") if "seconds_fit" in here else "")
+        rows.append(row)
+        classes.append("" if bool(here["is_baseline"].sel(model=name)) else "model")
+    for null in comparison.nulls:
+        if null.protocol == protocol and not bool(here["is_baseline"].sel(model=null.model)):
+            shown = f"{words.number(null.value)}<small>{words.span(null.lower, null.upper)}</small>"
+            cells = [shown if metric == null.metric else "" for metric in metrics]
+            mark = " (leaks)" if null.leaking else ""
+            rows.append([text(f"{null.model} on {null.null.replace('_', ' ')}{mark}"), *cells, "", "", ""])
+            classes.append("bound")
+    for label, coordinate in (("floor: knows nothing", "floor"), ("ceiling: perfection", "perfect")):
+        limits = [float(here[coordinate].sel(metric=m)) for m in metrics]
+        if np.isfinite(limits).any():
+            cells = [words.number(v) if np.isfinite(v) else "no bound" for v in limits]
+            rows.append([label, *cells, "", "", ""])
+            classes.append("bound")
+    entries = int(here["n_entries"].sel(metric=main).max())
+    level = comparison.scores.attrs.get("level", 0.95)
+    caption = f"{protocol}: {entries:,} held-out entries; brackets are {level:.0%} intervals, bold the best of a column"
+    return table(header, rows, caption=caption, classes=classes)
+
+
+def _ranked(here: xr.Dataset, main: str) -> list[str]:
+    """Models, the best first, those without a score last."""
+    column = here.sel(metric=main)
+    sign = -1.0 if bool(column["higher_is_better"]) else 1.0
+    key = np.where(np.isfinite(column["value"].values), sign * column["value"].values, np.inf)
+    return [str(here["model"].values[i]) for i in np.argsort(key, kind="stable")]
+
+
+def _cell(column: xr.Dataset, name: str, comparison: "Comparison", protocol: str, metric: str) -> str:
+    """A score with its interval, or a dash that says why there is none."""
+    value = column["value"]
+    row = column.sel(model=name)
+    if not np.isfinite(float(row["value"])):
+        return f'<span title="{text(comparison.reason(protocol, metric, name))}">–</span>'
+    best = float(value.max() if bool(column["higher_is_better"]) else value.min())
+    shown = text(words.number(row["value"]))
+    shown = f"<b>{shown}</b>" if float(row["value"]) == best else shown
+    return f"{shown}<small>{words.span(row['lower'], row['upper'])}</small>"
+
+
+def _difference(row: xr.Dataset, name: str) -> list[str]:
+    """Paired difference and corrected p value."""
+    if str(row["reference"].values) == name:
+        return ["reference", ""]
+    if not np.isfinite(float(row["difference"])):
+        return ["–", ""]
+    ends = words.span(row["difference_lower"], row["difference_upper"])
+    p = float(row["p_adjusted"])
+    return [
+        f"{words.number(row['difference'])}<small>{ends}</small>",
+        text("–" if not np.isfinite(p) else "< 0.001" if p < 0.001 else f"{p:.2g}"),
+    ]
+
+
+def _reasons(comparison: "Comparison") -> list[str]:
+    """Why scores are missing, one line each."""
+    found = []
+    for (protocol, metric, model), reason in comparison.not_applicable.items():
+        place = ", ".join(
+            part for part in (protocol, scores.metric_name(metric) if metric else "", model) if part
+        )
+        found.append(f"{place}: {reason}")
+    return list(dict.fromkeys(found))
+
+
+def chosen_fit(comparison: "Comparison") -> tuple[Fit, str, str] | None:
+    """The fit to show where none is given: the best model with states, on the first fold."""
+    for found in words.findings(comparison):
+        ranked = _ranked(comparison.scores.sel(protocol=found.protocol), found.metric)
+        for name in ranked:
+            fits = comparison.fits.get((found.protocol, name), [])
+            if fits and views.has_states(fits[0]):
+                return (
+                    fits[0],
+                    name,
+                    f"The fit shown is {name} on the training part of fold 1 of {found.protocol}.",
+                )
+    return None
+
+
+def fit_section(
+    comparison: "Comparison", fit: Fit | None, recording: xr.Dataset, dpi: float, identity: str = "fit"
+) -> str:
+    """The figures of the fit, its restarts, and how stable its states are between folds."""
+    if fit is not None:
+        shown, label = fit, getattr(fit.model, "name", "")
+        note = "The fit shown was made on the whole recording; all scores are of fits that never saw what they predict."
+    else:
+        chosen = chosen_fit(comparison)
+        if chosen is None:
+            return ""
+        shown, label, note = chosen
+    wide, pairs = drawings.fit_drawings(shown, recording)
+    if not wide:
+        return ""
+    parts = [f"<p>{text(note)}</p>", figure(wide[0], dpi)]
+    for left, right in pairs:
+        parts.append(f'<div class="pair">{figure(left, dpi)}{figure(right, dpi)}</div>')
+    parts += [figure(item, dpi) for item in wide[1:]]
+    parts.append("<h3>Can the states be trusted?</h3>")
+    trace = views.last(shown).trace
+    facts = [("stopped because", trace.reason), ("time to fit", duration(trace.seconds))]
+    if np.size(trace.restarts) > 1:
+        facts.insert(0, ("restarts", str(np.size(trace.restarts))))
+        if np.isfinite(trace.agreement):
+            facts.insert(1, ("restarts agree on", f"{trace.agreement:.0%} of bins, after matching states"))
+    for (protocol, name), fits in comparison.fits.items():
+        if name == label and len(fits) > 1:
+            agreed = drawings.fold_agreement(fits, recording)
+            if np.isfinite(agreed):
+                facts.append(
+                    (f"folds of {protocol} agree on", f"{agreed:.0%} of bins, after matching states")
+                )
+    parts.append(definitions(facts))
+    restarts = drawings.restart_drawing(shown)
+    if restarts is not None:
+        parts.append(figure(restarts, dpi))
+    return section(identity, "The fit", *parts)
+
+
+def warning_section(comparison: "Comparison", extra: tuple[str, ...] = ()) -> str:
+    """Everything that was warned of on the way."""
+    items = [f"<li>{text(line)}</li>" for line in dict.fromkeys(extra)]
+    for model, lines in comparison.warnings.items():
+        items += [f"<li><strong>{text(model)}</strong>: {text(line)}</li>" for line in lines]
+    body = f'<ul class="warnings">{"".join(items)}</ul>' if items else "<p>None were raised.</p>"
+    return section("warnings", "Warnings", body)
+
+
+def method_section(
+    comparison: "Comparison", recording: xr.Dataset | None, command: str | None, fit: Fit | None
+) -> str:
+    """Methods, citations, versions and how to make this page again."""
+    keys = methods.citation_keys(comparison, () if fit is None else (fit,))
+    again = (
+        f"<p>This command makes this page again:</p><pre>{text(command)}</pre>"
+        if command
+        else f"<p>In Python:</p><pre>{text(methods.python_snippet(comparison))}</pre>"
+    )
+    facts = [*methods.versions(), ("random key", methods.seed(comparison.settings.get("key")))]
+    return section(
+        "methods",
+        "Methods",
+        f"<p>{text(methods.paragraph(comparison, recording))}</p>",
+        "<h3>References</h3>",
+        methods.references(keys),
+        "<h3>Reproduce</h3>",
+        again,
+        definitions(facts),
+    )

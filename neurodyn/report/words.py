@@ -1,0 +1,234 @@
+"""A comparison in plain words: what holds, against what, and by how much."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from neurodyn.report.scores import has_values, headline_metrics, metric_name
+
+if TYPE_CHECKING:
+    from neurodyn.validation import Comparison
+
+FULL_NAMES = {
+    "hmm": "the hidden Markov model",
+    "mean": "the mean",
+    "persistence": "persistence",
+    "ar_ridge": "autoregressive ridge regression",
+    "direct_ridge": "direct ridge regression",
+    "smoothed_rate": "the smoothed rate",
+    "trial_average": "the trial average",
+    "factor_analysis": "factor analysis",
+    "rescorla_wagner": "the Rescorla-Wagner model",
+}
+OUTCOMES = ("beats", "ties", "falls short", "floor", "unjudged", "nothing")
+SIGNIFICANT = 0.05
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one metric says under one protocol.
+
+    Parameters
+    ----------
+    protocol, metric : str
+        Where.
+    model : str
+        The best model that is no baseline; the best of all where there are only baselines.
+    reference : str
+        The best baseline, or "".
+    outcome : str
+        One of `OUTCOMES`.
+    sentence : str
+        The finding in words.
+    """
+
+    protocol: str
+    metric: str
+    model: str
+    reference: str
+    outcome: str
+    sentence: str
+
+
+def full_name(comparison: "Comparison", label: str) -> str:
+    """A model in words: its own label where the user gave one."""
+    model = comparison.models.get(label)
+    name = getattr(model, "name", label)
+    if label != name:
+        return label
+    words = FULL_NAMES.get(name, name)
+    states = getattr(model, "n_states", None)
+    return f"{words} with {states} states" if states is not None else words
+
+
+def number(value: Any) -> str:
+    """Three significant digits with a true minus sign."""
+    return f"{float(value):.3g}".replace("-", "−")
+
+
+def span(low: Any, high: Any) -> str:
+    """An interval in brackets, nothing where it is unknown."""
+    return f"[{number(low)}, {number(high)}]" if np.isfinite([float(low), float(high)]).all() else ""
+
+
+def finding(comparison: "Comparison", protocol: str, metric: str) -> Finding:
+    """Judge the best model under a protocol against the best baseline and the floor."""
+    here = comparison.scores.sel(protocol=protocol, metric=metric)
+    higher = bool(here["higher_is_better"])
+    known = here["model"].values[np.isfinite(here["value"].values)].astype(str)
+    if known.size == 0:
+        return Finding(
+            protocol=protocol,
+            metric=metric,
+            model="",
+            reference="",
+            outcome="nothing",
+            sentence="No model has a score here.",
+        )
+    contenders = [name for name in known if not bool(here["is_baseline"].sel(model=name))]
+    sign = 1.0 if higher else -1.0
+    best = max(contenders or list(known), key=lambda name: sign * float(here["value"].sel(model=name)))
+    row = here.sel(model=best)
+    name = full_name(comparison, best)
+    value = f"{number(row['value'])} {span(row['lower'], row['upper'])}".strip()
+    opening = f"{_capital(name)} reaches {metric_name(metric)} {value}"
+    floor = float(here["floor"])
+    under = np.isfinite(floor) and sign * (float(row["value"]) - floor) <= 0
+    reference = str(here["reference"].values)
+    if not contenders or not reference or reference == best:
+        outcome = "floor" if under else "unjudged"
+        tail = ", no better than its floor" if under else ""
+        return Finding(
+            protocol=protocol,
+            metric=metric,
+            model=best,
+            reference="",
+            outcome=outcome,
+            sentence=f"{opening}{tail}.",
+        )
+    outcome, judged = _judge(row, full_name(comparison, reference), sign)
+    against = number(here["value"].sel(model=reference))
+    text = f"{opening}; the best baseline, {full_name(comparison, reference)}, {against}. {judged}"
+    if under:
+        outcome = "floor"
+        text += f" It is no better than the floor of {number(floor)}."
+    return Finding(
+        protocol=protocol, metric=metric, model=best, reference=reference, outcome=outcome, sentence=text
+    )
+
+
+def _judge(row: xr.Dataset, reference: str, sign: float) -> tuple[str, str]:
+    """Outcome and sentence of a paired difference."""
+    difference, p = float(row["difference"]), float(row["p_adjusted"])
+    size = f"{number(abs(difference))}"
+    if not np.isfinite(p):
+        return "unjudged", f"They differ by {size}, with too few independent stretches of data to judge it."
+    ends = span(row["difference_lower"], row["difference_upper"])
+    said = f"difference {number(difference)} {ends}, p {_p(p)}"
+    if p >= SIGNIFICANT:
+        return "ties", f"The two cannot be told apart ({said})."
+    if sign * difference > 0:
+        return "beats", f"It beats {reference} ({said})."
+    return "falls short", f"It falls short of {reference} ({said})."
+
+
+def _p(value: float) -> str:
+    """A p value for text."""
+    return "< 0.001" if value < 0.001 else f"= {value:.2g}"
+
+
+def _capital(text: str) -> str:
+    """First letter in upper case, labels of users untouched."""
+    return text[0].upper() + text[1:] if text.startswith("the ") else text
+
+
+def main_metric(scores: xr.Dataset, protocol: str) -> str | None:
+    """The metric that decides under a protocol."""
+    chosen = [metric for metric in headline_metrics(scores, limit=99) if has_values(scores, protocol, metric)]
+    return chosen[0] if chosen else None
+
+
+def findings(comparison: "Comparison") -> list[Finding]:
+    """The main finding of every protocol, then that of the likelihood where several models share one."""
+    found = []
+    for protocol in comparison.scores["protocol"].values.astype(str):
+        main = main_metric(comparison.scores, protocol)
+        if main is None:
+            continue
+        found.append(finding(comparison, protocol, main))
+        for metric in comparison.scores["metric"].values.astype(str):
+            shared = int(np.isfinite(comparison.scores["value"].sel(protocol=protocol, metric=metric)).sum())
+            if metric.startswith("log_likelihood") and metric != main and shared > 1:
+                found.append(finding(comparison, protocol, metric))
+                break
+    return found
+
+
+def headline(comparison: "Comparison") -> str:
+    """The verdict in a sentence or two."""
+    scores = comparison.scores
+    main = [
+        finding(comparison, protocol, metric)
+        for protocol in scores["protocol"].values.astype(str)
+        if (metric := main_metric(scores, protocol)) is not None
+    ]
+    if not main:
+        return "No model could be scored; the reasons are listed below."
+    if bool(scores["is_baseline"].all()):
+        best = [f"{full_name(comparison, item.model)} does best under {item.protocol}" for item in main]
+        return f"Only baselines were compared: {_listed(best)}."
+    if all(not item.reference for item in main):
+        return "No baseline was compared, so the scores stand without a yardstick."
+    who = _subject(comparison, main)
+    where = {outcome: [item.protocol for item in main if item.outcome == outcome] for outcome in OUTCOMES}
+    rivals = list(dict.fromkeys(full_name(comparison, item.reference) for item in main if item.reference))
+    judged = [item for item in main if item.outcome != "unjudged"]
+    if not judged:
+        text = f"There is too little data to tell {who} from {_listed(rivals)}."
+    elif all(item.outcome == "beats" for item in judged):
+        text = f"{_capital(who)} holds: on data it never saw it beats every baseline under {_listed(where['beats'])}."
+    elif where["beats"]:
+        text = f"Mixed: {who} beats every baseline under {_listed(where['beats'])}, but not under " + _listed(
+            [item.protocol for item in main if item.outcome != "beats"]
+        )
+        text += f", where {_behind(comparison, main)}."
+    else:
+        text = f"{_capital(who)} does not hold against its baselines: {_behind(comparison, main)}."
+    if where["floor"]:
+        text += f" Under {_listed(where['floor'])} it is no better than knowing only the average."
+    if comparison.leaking:
+        text += f" Do not trust {_listed(list(comparison.leaking))}: it scores on data in which there is nothing to find."
+    if not comparison.complete:
+        text += " The comparison was interrupted: only folds that every model finished are counted."
+    return text
+
+
+def _subject(comparison: "Comparison", main: list[Finding]) -> str:
+    """The model the headline is about."""
+    names = list(dict.fromkeys(full_name(comparison, item.model) for item in main if item.reference))
+    return names[0] if len(names) == 1 else "the best model"
+
+
+def _behind(comparison: "Comparison", main: list[Finding]) -> str:
+    """Which baseline is ahead or level, and where."""
+    parts = []
+    for outcome, words in (
+        ("falls short", "{} is ahead"),
+        ("ties", "{} does as well"),
+        ("floor", "{} is ahead"),
+    ):
+        for rival in dict.fromkeys(
+            item.reference for item in main if item.outcome == outcome and item.reference
+        ):
+            places = [item.protocol for item in main if item.outcome == outcome and item.reference == rival]
+            parts.append(words.format(full_name(comparison, rival)) + f" under {_listed(places)}")
+    if not parts:
+        return "the data are too few to judge it"
+    return "; ".join(parts)
+
+
+def _listed(items: list[str]) -> str:
+    """Items with commas and a final and."""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
