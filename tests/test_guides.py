@@ -11,7 +11,12 @@ from neurodyn.models import Fit
 from neurodyn.recording import check, make
 
 ROOT = pathlib.Path(__file__).parent.parent
-READER_PAGES = ("README.md", "docs/guides/from-file-to-verdict.md", "docs/guides/bring-your-own-data.md")
+READER_PAGES = (
+    "README.md",
+    "docs/guides/from-file-to-verdict.md",
+    "docs/guides/bring-your-own-data.md",
+    "docs/guides/hidden-markov-models.md",
+)
 
 
 def code_of(page: str) -> str:
