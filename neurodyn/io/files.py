@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import struct
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ READ_ERRORS = (
     TypeError,
     ValueError,
     struct.error,
+    zipfile.BadZipFile,
     zlib.error,
 )
 """What a format library may raise on a file that is damaged or not of its format."""

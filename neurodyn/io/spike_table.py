@@ -190,7 +190,7 @@ def _trials(which, number, path):
 
 LOADER = Loader(
     name="spikes",
-    suffixes=(".npz", ".mat"),
+    suffixes=(".npz", ".mat", ".csv", ".tsv"),
     sniff=sniff,
     inspect=inspect_spikes,
     read=read_spike_table,

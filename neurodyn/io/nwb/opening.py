@@ -58,6 +58,7 @@ def _opened(path: Path) -> Iterator:
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Ignoring .*cached namespace")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
             handle = pynwb.NWBHDF5IO(path=str(path), mode="r", load_namespaces=True)
             try:
                 nwbfile = handle.read()
