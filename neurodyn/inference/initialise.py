@@ -5,7 +5,7 @@ maximisation of an 8-state model ends well below the generating model.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -153,7 +153,7 @@ def _lloyd(
 ) -> tuple[Float[Array, "restart cluster feature"], Float[Array, " restart"]]:
     """Centres and objective of every restart."""
 
-    def step(_: int, centres: Array) -> Array:
+    def step(_: Any, centres: Array) -> Array:
         distances = _distances(points, centres)
         member = jax.nn.one_hot(jnp.argmin(distances, 1), n_clusters, dtype=points.dtype) * weight[:, None]
         count = member.sum(0)

@@ -17,43 +17,81 @@ from jaxtyping import Array, Float, Int
 from neurodyn.inference.emissions._standardise import MissingGroup
 
 _BATCH_ELEMENTS = 2**20
+_SWEEP_SIZE = 16
 
 
 def conditionals(
-    missing: Int[Array, " size"],
-    residual: Float[Array, "slot state unit"],
+    missing: Int[Array, "block size"],
+    residual: Float[Array, "block slot state unit"],
     precision: Float[Array, "state unit unit"],
-) -> tuple[Array, Array, Array]:
-    """Completed residuals (slot, state, unit), conditional covariance (state, size, size), log det P_mm."""
+) -> tuple[
+    Float[Array, "block slot state unit"], Float[Array, "block size size state"], Float[Array, "block state"]
+]:
+    """Completed residuals, covariances of the missing entries, log det P_mm; padding adds nothing."""
     n_units = precision.shape[-1]
-    real = missing < n_units
-    rows = precision.at[:, missing].get(mode="fill", fill_value=0)
-    block = rows.at[:, :, missing].get(mode="fill", fill_value=0)
-    block = block + jnp.diag(1 - real.astype(precision.dtype))
-    factor = jnp.linalg.cholesky(block)
-    identity = jnp.broadcast_to(jnp.eye(len(missing), dtype=precision.dtype), block.shape)
-    covariance = cho_solve((factor, True), identity)
-    log_det = 2 * jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)).sum(-1)
+    real = (missing < n_units).astype(precision.dtype)
+    table = jnp.pad(jnp.moveaxis(precision, 0, 2), ((0, 1), (0, 1), (0, 0)))
+    block = table[missing[:, :, None], missing[:, None, :]]
+    block = block + (jnp.eye(missing.shape[1], dtype=block.dtype) * (1 - real)[:, :, None])[..., None]
+    covariance, log_det = _invert(block)
+    covariance = covariance * (real[:, :, None] * real[:, None, :])[..., None]
     select = jax.nn.one_hot(missing, n_units, dtype=precision.dtype)
-    residual = residual * (1 - select.sum(0))
-    gap = -jnp.einsum("kij,kjd,bkd->bki", covariance, rows, residual)
-    return residual + gap @ select, covariance * real, log_det
+    residual = residual * (1 - select.sum(1))[:, None, None, :]
+    pulled = jnp.einsum("nbkd,kde,nie->nbki", residual, precision, select, optimize=[(0, 1), (0, 1)])
+    gap = jnp.einsum("nijk,nbkj->nbki", covariance, pulled)
+    return residual - jnp.einsum("nbki,nid->nbkd", gap, select), covariance, log_det
 
 
-def over_blocks(function: Callable[..., Any], group: MissingGroup, width: int, accumulate: bool) -> Any:
-    """`function(missing (block, size), rows (block, slot))` on batches of blocks, joined or summed."""
-    n_blocks = group.rows.shape[0]
+def _invert(
+    matrices: Float[Array, "block size size state"],
+) -> tuple[Float[Array, "block size size state"], Float[Array, "block state"]]:
+    """Inverse and log-determinant of positive definite matrices.
+
+    Small ones by Gauss-Jordan sweeps over all matrices at once: a library call each would cost
+    more than the arithmetic.
+    """
+    size = matrices.shape[1]
+    if size > _SWEEP_SIZE:
+        stacked = jnp.moveaxis(matrices, 3, 1)
+        factor = jnp.linalg.cholesky(stacked)
+        identity = jnp.broadcast_to(jnp.eye(size, dtype=matrices.dtype), stacked.shape)
+        log_det = 2 * jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)).sum(-1)
+        return jnp.moveaxis(cho_solve((factor, True), identity), 1, 3), log_det
+
+    def sweep(index: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        current, log_det = carry
+        row = lax.dynamic_index_in_dim(current, index, 1)
+        column = lax.dynamic_index_in_dim(current, index, 2)
+        pivot = lax.dynamic_index_in_dim(row, index, 2)
+        here = jnp.arange(size) == index
+        is_row, is_column = here[None, :, None, None], here[None, None, :, None]
+        outer = jnp.where(is_row, -1, column) * jnp.where(is_column, 1, row)
+        swept = jnp.where(is_row | is_column, 0, current) - outer / pivot
+        return swept, log_det + jnp.log(pivot[:, 0, 0])
+
+    zero = jnp.zeros(matrices.shape[:1] + matrices.shape[3:], matrices.dtype)
+    return lax.fori_loop(0, size, sweep, (matrices, zero))
+
+
+def block_width(group: MissingGroup, n_states: int, n_units: int) -> int:
+    """Numbers in the widest intermediate of one block."""
+    return n_states * n_units * max(group.rows.shape[1], group.missing.shape[1])
+
+
+def over_blocks(function: Callable[..., Any], arrays: tuple, width: int, accumulate: bool) -> Any:
+    """`function(*batches)` on batches of the arrays' leading axis, results joined or summed."""
+    n_blocks = arrays[0].shape[0]
     batch = n_blocks & -n_blocks
     while batch > 1 and batch * width > _BATCH_ELEMENTS:
         batch //= 2
-    parts = jax.tree.map(lambda a: a.reshape((n_blocks // batch, batch) + a.shape[1:]), group)
+    parts = jax.tree.map(lambda a: a.reshape((n_blocks // batch, batch) + a.shape[1:]), arrays)
     if not accumulate:
-        mapped = lax.map(lambda g: function(g.missing, g.rows), parts)
+        mapped = lax.map(lambda part: function(*part), parts)
         return jax.tree.map(lambda a: a.reshape((n_blocks,) + a.shape[2:]), mapped)
-    shapes = jax.eval_shape(lambda: function(group.missing[:batch], group.rows[:batch]))
+    shapes = jax.eval_shape(lambda: function(*[a[:batch] for a in arrays]))
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
 
-    def add(total: Any, part: MissingGroup) -> tuple[Any, None]:
-        return jax.tree.map(jnp.add, total, function(part.missing, part.rows)), None
+    def add(total: Any, part: tuple) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, function(*part)), None
 
     return lax.scan(add, zeros, parts)[0]

@@ -59,3 +59,11 @@ def floor_covariance(
     inverse, _ = inverse_factor(lax.stop_gradient(covariance))
     smallest = 1 / jnp.sum(inverse**2, axis=(-2, -1))
     return lax.cond(any_true(~(smallest > floor).all()), clip, lambda matrix: matrix, covariance)
+
+
+def sound_covariance(covariance: Float[Array, "state unit unit"]) -> Float[Array, "state unit unit"]:
+    """The same matrices, changed only where rounding would make a factorisation fail."""
+    size = jnp.sqrt(jnp.maximum(jnp.diagonal(covariance, axis1=-2, axis2=-1), 1e-30))
+    outer = size[..., :, None] * size[..., None, :]
+    least = 0.5 * working_floor(0.0, covariance.shape[-1], covariance.dtype)
+    return floor_covariance(covariance / outer, least) * outer

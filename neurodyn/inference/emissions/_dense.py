@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from neurodyn.inference.emissions._conditional import conditionals, over_blocks
+from neurodyn.inference.emissions._conditional import block_width, conditionals, over_blocks
 from neurodyn.inference.emissions._covariance import inverse_factor
 from neurodyn.inference.emissions._standardise import (
     MissingGroup,
@@ -72,15 +72,15 @@ def dense_log_likelihood(
 
         def block(missing: Array, index: Array) -> Array:
             residual = data.values.at[index].get(mode="fill", fill_value=0)[:, :, None] - mean
-            filled, _, log_det_gap = jax.vmap(conditionals, (0, 0, None))(missing, residual, precision)
+            filled, _, log_det_gap = conditionals(missing, residual, precision)
             squares = jnp.square(jnp.einsum("kij,nbkj->nbki", whitener, filled)).sum(-1)
             absent = missing < n_units
             lost = log_scale.at[missing].get(mode="fill", fill_value=0).sum(1)
             lost = lost + 0.5 * jnp.log(2 * jnp.pi) * absent.sum(1)
             return (constant + lost[:, None] - 0.5 * log_det_gap)[:, None] - 0.5 * squares
 
-        width = n_states * max(group.rows.shape[1] * n_units, group.missing.shape[1] * n_units)
-        values = over_blocks(block, group, width, accumulate=False)
+        width = block_width(group, n_states, n_units)
+        values = over_blocks(block, (group.missing, group.rows), width, accumulate=False)
         result = result.at[group.rows.reshape(-1)].set(values.reshape(-1, n_states), mode="drop")
     return result
 
@@ -98,8 +98,13 @@ def dense_moments(
     def rows(values: Array, complete: Array, weight: Array) -> dict[str, Array]:
         weight = jnp.where(complete[:, None], weight, 0)
         wide = (weight[:, :, None] * values[:, None, :]).reshape(-1, n_states * n_units)
+        ones = jnp.ones((1, len(values)), values.dtype)
         second = (values.T @ wide).reshape(n_units, n_states, n_units)
-        return {"weight": weight.sum(0), "first": weight.T @ values, "second": jnp.moveaxis(second, 1, 0)}
+        return {
+            "weight": (ones @ weight)[0],
+            "first": (ones @ wide).reshape(n_states, n_units),
+            "second": jnp.moveaxis(second, 1, 0),
+        }
 
     chunk = chunk_length(n_states * n_units)
     total = sum_time(rows, (data.values, data.complete, posterior), len(data.values), chunk)
@@ -112,20 +117,23 @@ def dense_moments(
         def block(missing: Array, index: Array) -> dict[str, Array]:
             weight = posterior.at[index].get(mode="fill", fill_value=0)
             residual = data.values.at[index].get(mode="fill", fill_value=0)[:, :, None] - mean
-            filled, gap, _ = jax.vmap(conditionals, (0, 0, None))(missing, residual, precision)
+            filled, gap, _ = conditionals(missing, residual, precision)
             filled = (filled + mean).reshape(-1, n_states, n_units)
             select = jax.nn.one_hot(missing, n_units, dtype=mean.dtype)
-            spread = jnp.einsum("nk,nkij,njd->nkid", weight.sum(1), gap, select)
+            gap = gap * weight.sum(1)[:, None, None, :]
+            spread = jnp.einsum("nijk,njd->nidk", gap, select)
             weight = weight.reshape(-1, n_states)
             return {
                 "weight": weight.sum(0),
                 "first": jnp.einsum("nk,nki->ki", weight, filled),
                 "second": jnp.einsum("nki,nkj->kij", weight[:, :, None] * filled, filled)
-                + jnp.einsum("nic,nkid->kcd", select, spread),
+                + jnp.einsum("nic,nidk->kcd", select, spread),
             }
 
-        width = n_states * max(group.rows.shape[1] * n_units, group.missing.shape[1] * n_units)
-        total = jax.tree.map(jnp.add, total, over_blocks(block, group, width, accumulate=True))
+        width = block_width(group, n_states, n_units)
+        total = jax.tree.map(
+            jnp.add, total, over_blocks(block, (group.missing, group.rows), width, accumulate=True)
+        )
     return total
 
 
@@ -134,34 +142,36 @@ def dense_prediction(
     covariance: Float[Array, "state unit unit"],
     probability: Float[Array, "time state"],
     data: DenseData,
+    conditional: bool,
 ) -> tuple[Float[Array, "time unit"], Float[Array, "time unit"]]:
     """Mixture mean and variance of every entry in standardised units; missing ones conditionally."""
     n_states, n_units = mean.shape
     variance = jnp.diagonal(covariance, axis1=1, axis2=2)
-    expected = probability @ mean
-    second = probability @ (variance + mean**2)
-    if data.groups:
+    middle = mean.mean(0)
+    expected = probability @ (mean - middle)
+    second = probability @ (variance + (mean - middle) ** 2)
+    if data.groups and conditional:
         whitener, _ = inverse_factor(covariance)
         precision = jnp.swapaxes(whitener, 1, 2) @ whitener
-    for group in data.groups:
+    for group in data.groups if conditional else ():
 
         def block(missing: Array, index: Array) -> tuple[Array, Array]:
             weight = probability.at[index].get(mode="fill", fill_value=0)
             residual = data.values.at[index].get(mode="fill", fill_value=0)[:, :, None] - mean
-            filled, gap, _ = jax.vmap(conditionals, (0, 0, None))(missing, residual, precision)
+            filled, gap, _ = conditionals(missing, residual, precision)
             select = jax.nn.one_hot(missing, n_units, dtype=mean.dtype)
             absent = select.sum(1)[:, None, None, :] > 0
-            centre = jnp.where(absent, filled + mean, mean)
-            spread = jnp.diagonal(gap, axis1=-2, axis2=-1) @ select
+            centre = jnp.where(absent, filled, 0) + mean - middle
+            spread = jnp.diagonal(gap, axis1=1, axis2=2) @ select
             spread = jnp.where(absent, spread[:, None], variance)
             return (
                 jnp.einsum("nbk,nbkd->nbd", weight, centre),
                 jnp.einsum("nbk,nbkd->nbd", weight, spread + centre**2),
             )
 
-        width = n_states * max(group.rows.shape[1] * n_units, group.missing.shape[1] * n_units)
-        first_rows, second_rows = over_blocks(block, group, width, accumulate=False)
+        width = block_width(group, n_states, n_units)
+        first_rows, second_rows = over_blocks(block, (group.missing, group.rows), width, accumulate=False)
         where = group.rows.reshape(-1)
         expected = expected.at[where].set(first_rows.reshape(-1, n_units), mode="drop")
         second = second.at[where].set(second_rows.reshape(-1, n_units), mode="drop")
-    return expected, jnp.maximum(second - expected**2, 0)
+    return expected + middle, jnp.maximum(second - expected**2, 0)

@@ -74,7 +74,7 @@ def standardise(
 
 
 def missing_groups(mask: Bool[np.ndarray, "time unit"]) -> tuple[MissingGroup, ...]:
-    """Rows observed in part, grouped by how many entries they miss (factors of four)."""
+    """Rows observed in part, grouped by how many entries they miss (powers of two)."""
     n_bins, n_units = mask.shape
     observed = mask.sum(axis=1)
     partial = np.flatnonzero((observed > 0) & (observed < n_units))
@@ -93,7 +93,7 @@ def missing_groups(mask: Bool[np.ndarray, "time unit"]) -> tuple[MissingGroup, .
         chosen = np.flatnonzero((count > below) & (count <= size))
         if chosen.size:
             groups.append(_group(partial, pattern, patterns, chosen, size, n_bins))
-        below, size = size, size * 4
+        below, size = size, size * 2
     return tuple(groups)
 
 

@@ -100,17 +100,26 @@ class Emission(abc.ABC):
 
     @abc.abstractmethod
     def predict_mean(
-        self, parameters: Parameters, probability: Float[Array, "time state"], data: Any
+        self,
+        parameters: Parameters,
+        probability: Float[Array, "time state"],
+        data: Any,
+        conditional: bool = True,
     ) -> tuple[Float[Array, "time unit"], Float[Array, "time unit"]]:
         """Mean and variance of a fresh replicate of every entry.
 
         For an observed entry the mixture `sum_k p_k mu_k`; for a missing one the mixture of
-        the expectations given the state *and* the entries observed in the same bin.
+        the expectations given the state *and* the entries observed in the same bin. With
+        `conditional` False nothing observed in the bin itself is used (prediction from the past).
         """
 
     @abc.abstractmethod
     def sample(self, key: Array, parameters: Parameters, states: Int[Array, " time"]) -> Array:
         """One draw per bin, (time, unit), given the path of states."""
+
+    @abc.abstractmethod
+    def project(self, parameters: Parameters, data: Any) -> Parameters:
+        """Parameters raised to the floors which `maximise` keeps; for extrapolated ones."""
 
     @abc.abstractmethod
     def unconstrain(self, parameters: Parameters) -> dict[str, Array]:

@@ -68,12 +68,12 @@ class Bernoulli(Emission):
     def prepare(self, values: np.ndarray, mask: np.ndarray, start: np.ndarray) -> IndependentData:
         """Binary values and mask."""
         values, mask = np.asarray(values), as_mask(mask)
-        check_whole_numbers(values, mask, 1, "Bernoulli")
-        return prepare_independent(values, mask, None, 1)
+        check_whole_numbers(values, mask, 1.0, "Bernoulli")
+        return prepare_independent(values, mask, None, 1.0)
 
     def log_likelihood(self, parameters: Parameters, data: IndependentData) -> Float[Array, "time state"]:
-        """Sum over observed units of log Bernoulli(x | probability), kept within the floors."""
-        probability = self._clip(parameters["probability"], data.average)
+        """Sum over observed units of log Bernoulli(x | probability)."""
+        probability = _possible(parameters["probability"])
         never = jnp.log1p(-probability)
         return linear_log_likelihood(jnp.log(probability) - never, never, data)
 
@@ -95,7 +95,7 @@ class Bernoulli(Emission):
 
     def log_prior(self, parameters: Parameters, data: IndependentData) -> Float[Array, ""]:
         """Log-density of the Beta priors, up to a constant."""
-        probability = self._clip(parameters["probability"], data.average)
+        probability = _possible(parameters["probability"])
         average = data.average
         return self.prior_strength * jnp.sum(
             average * jnp.log(probability) + (1 - average) * jnp.log1p(-probability)
@@ -106,7 +106,11 @@ class Bernoulli(Emission):
         return {"probability": jnp.broadcast_to(data.average, (n_states, len(data.average)))}
 
     def predict_mean(
-        self, parameters: Parameters, probability: Float[Array, "time state"], data: IndependentData
+        self,
+        parameters: Parameters,
+        probability: Float[Array, "time state"],
+        data: IndependentData,
+        conditional: bool = True,
     ) -> tuple[Float[Array, "time unit"], Float[Array, "time unit"]]:
         """Mean and variance of a fresh replicate of every entry."""
         expected = jnp.clip(probability @ parameters["probability"], 0, 1)
@@ -117,9 +121,13 @@ class Bernoulli(Emission):
         probability = parameters["probability"]
         return jax.random.bernoulli(key, probability[states]).astype(probability.dtype)
 
+    def project(self, parameters: Parameters, data: IndependentData) -> Parameters:
+        """Probabilities moved off 0 and 1."""
+        return {"probability": self._clip(parameters["probability"], data.average)}
+
     def unconstrain(self, parameters: Parameters) -> dict[str, Array]:
         """Log odds."""
-        return {"log_odds": jax.scipy.special.logit(parameters["probability"])}
+        return {"log_odds": jax.scipy.special.logit(_possible(parameters["probability"]))}
 
     def constrain(self, free: dict[str, Array]) -> Parameters:
         """Inverse of `unconstrain`."""
@@ -127,7 +135,11 @@ class Bernoulli(Emission):
 
     def _clip(self, probability: Array, average: Array) -> Array:
         """Keep both outcomes possible."""
-        smallest = 4 * jnp.finfo(probability.dtype).eps
-        low = jnp.maximum(self.floor * average, smallest)
-        high = 1 - jnp.maximum(self.floor * (1 - average), smallest)
-        return jnp.clip(probability, low, high)
+        low = self.floor * average
+        return _possible(jnp.clip(probability, low, 1 - self.floor * (1 - average)))
+
+
+def _possible(probability: Array) -> Array:
+    """Keep the logarithm of either outcome finite."""
+    smallest = 4 * jnp.finfo(probability.dtype).eps
+    return jnp.clip(probability, smallest, 1 - smallest)

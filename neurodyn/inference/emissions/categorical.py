@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -76,7 +77,7 @@ class Categorical(Emission):
     def prepare(self, values: np.ndarray, mask: np.ndarray, start: np.ndarray) -> CategoricalData:
         """Integer codes."""
         values, mask = np.asarray(values), as_mask(mask)
-        check_whole_numbers(values, mask, self.n_categories - 1, "Categorical")
+        check_whole_numbers(values, mask, self.n_categories - 1.0, "Categorical")
         codes = np.where(mask, values, -1).astype(np.int32)
         counts = np.stack([(codes == c).sum(axis=0) for c in range(self.n_categories)], axis=1)
         counts = np.maximum(counts, 0.5)
@@ -84,8 +85,8 @@ class Categorical(Emission):
         return CategoricalData(jnp.asarray(codes), jnp.asarray(frequency, working_dtype(values)))
 
     def log_likelihood(self, parameters: Parameters, data: CategoricalData) -> Float[Array, "time state"]:
-        """Sum over observed units of log p(code), kept above the floor."""
-        probability = self._raise(parameters["probability"], data.frequency)
+        """Sum over observed units of log p(code)."""
+        probability = jnp.maximum(parameters["probability"], 1e-30)
         weights = jnp.log(probability).reshape(len(probability), -1).T
         return map_time(
             lambda codes: self._one_hot(codes, weights.dtype) @ weights,
@@ -121,7 +122,7 @@ class Categorical(Emission):
 
     def log_prior(self, parameters: Parameters, data: CategoricalData) -> Float[Array, ""]:
         """Log-density of the Dirichlet priors, up to a constant."""
-        probability = self._raise(parameters["probability"], data.frequency)
+        probability = jnp.maximum(parameters["probability"], 1e-30)
         return self.prior_strength * jnp.sum(data.frequency * jnp.log(probability))
 
     def neutral_parameters(self, key: Array, data: CategoricalData, n_states: int) -> Parameters:
@@ -135,7 +136,11 @@ class Categorical(Emission):
         return jnp.einsum("tk,kdc->tdc", probability, parameters["probability"])
 
     def predict_mean(
-        self, parameters: Parameters, probability: Float[Array, "time state"], data: CategoricalData
+        self,
+        parameters: Parameters,
+        probability: Float[Array, "time state"],
+        data: CategoricalData,
+        conditional: bool = True,
     ) -> tuple[Float[Array, "time unit"], Float[Array, "time unit"]]:
         """Mean and variance of the code read as a number; see also `predict_probability`."""
         chance = self.predict_probability(parameters, probability)
@@ -148,6 +153,10 @@ class Categorical(Emission):
         probability = parameters["probability"]
         return jax.random.categorical(key, jnp.log(probability)[states]).astype(probability.dtype)
 
+    def project(self, parameters: Parameters, data: CategoricalData) -> Parameters:
+        """Probabilities raised to the floor."""
+        return {"probability": self._raise(parameters["probability"], data.frequency)}
+
     def unconstrain(self, parameters: Parameters) -> dict[str, Array]:
         """Log probabilities."""
         return {"log_probability": jnp.log(jnp.maximum(parameters["probability"], 1e-30))}
@@ -156,7 +165,7 @@ class Categorical(Emission):
         """Probabilities from unnormalised logarithms."""
         return {"probability": jax.nn.softmax(free["log_probability"], axis=-1)}
 
-    def _one_hot(self, codes: Array, dtype: np.dtype) -> Array:
+    def _one_hot(self, codes: Array, dtype: Any) -> Array:
         """Indicators (time, unit category); all zero where missing."""
         return jax.nn.one_hot(codes, self.n_categories, dtype=dtype).reshape(len(codes), -1)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import equinox as eqx
 import jax
@@ -56,7 +55,7 @@ class DiagonalGaussian(Emission):
     60
     """
 
-    covariance: Literal["diagonal", "spherical"] = "diagonal"
+    covariance: str = "diagonal"
     prior: NormalInverseWishart = NO_PRIOR
     covariance_floor: float = 1e-5
 
@@ -178,19 +177,29 @@ class DiagonalGaussian(Emission):
         }
 
     def predict_mean(
-        self, parameters: Parameters, probability: Float[Array, "time state"], data: DiagonalData
+        self,
+        parameters: Parameters,
+        probability: Float[Array, "time state"],
+        data: DiagonalData,
+        conditional: bool = True,
     ) -> tuple[Float[Array, "time unit"], Float[Array, "time unit"]]:
         """Mean and variance of a fresh replicate of every entry."""
         mean, variance = self._standard(parameters, data)
-        expected = probability @ mean
-        spread = jnp.maximum(probability @ (variance + mean**2) - expected**2, 0)
-        return data.centre + data.scale * expected, data.scale**2 * spread
+        middle = mean.mean(0)
+        expected = probability @ (mean - middle)
+        spread = jnp.maximum(probability @ (variance + (mean - middle) ** 2) - expected**2, 0)
+        return data.centre + data.scale * (expected + middle), data.scale**2 * spread
 
     def sample(self, key: Array, parameters: Parameters, states: Int[Array, " time"]) -> Array:
         """One draw per bin given the path of states."""
         mean, variance = parameters["mean"], parameters["variance"]
         noise = jax.random.normal(key, (*states.shape, mean.shape[1]), mean.dtype)
         return mean[states] + jnp.sqrt(variance)[states] * noise
+
+    def project(self, parameters: Parameters, data: DiagonalData) -> Parameters:
+        """Variances raised to the floor."""
+        floor = working_floor(self.covariance_floor, 1, data.scale.dtype)
+        return {**parameters, "variance": jnp.maximum(parameters["variance"], floor * data.scale**2)}
 
     def unconstrain(self, parameters: Parameters) -> dict[str, Array]:
         """Unit-free coordinates in which any real number is allowed."""
@@ -203,8 +212,6 @@ class DiagonalGaussian(Emission):
         return {"mean": free["mean"] * deviation, "variance": deviation**2}
 
     def _standard(self, parameters: Parameters, data: DiagonalData) -> tuple[Array, Array]:
-        """Mean and floored variance in standardised units."""
+        """Mean and variance in standardised units."""
         mean = (parameters["mean"] - data.centre) / data.scale
-        variance = parameters["variance"] / data.scale**2
-        floor = working_floor(self.covariance_floor, 1, mean.dtype)
-        return mean, jnp.maximum(variance, 0.5 * floor)
+        return mean, jnp.maximum(parameters["variance"] / data.scale**2, 1e-30)

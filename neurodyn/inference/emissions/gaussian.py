@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.emissions._covariance import floor_covariance, inverse_factor, working_floor
+from neurodyn.inference.emissions._covariance import (
+    floor_covariance,
+    inverse_factor,
+    sound_covariance,
+    working_floor,
+)
 from neurodyn.inference.emissions._dense import (
     DenseData,
     dense_log_likelihood,
@@ -59,7 +63,7 @@ class Gaussian(Emission):
     (3, 2, 2)
     """
 
-    covariance: Literal["full", "tied"] = "full"
+    covariance: str = "full"
     prior: NormalInverseWishart = NO_PRIOR
     covariance_floor: float = 1e-5
 
@@ -88,7 +92,7 @@ class Gaussian(Emission):
         return prepare_dense(values, mask)
 
     def log_likelihood(self, parameters: Parameters, data: DenseData) -> Float[Array, "time state"]:
-        """log N(observed entries | state); a covariance below the floor counts as the floor."""
+        """log N(observed entries | state)."""
         mean, covariance = self._standard(parameters, data)
         return dense_log_likelihood(mean, covariance, data)
 
@@ -137,16 +141,26 @@ class Gaussian(Emission):
         return {"mean": mean, "covariance": covariance}
 
     def predict_mean(
-        self, parameters: Parameters, probability: Float[Array, "time state"], data: DenseData
+        self,
+        parameters: Parameters,
+        probability: Float[Array, "time state"],
+        data: DenseData,
+        conditional: bool = True,
     ) -> tuple[Float[Array, "time unit"], Float[Array, "time unit"]]:
         """Mean and variance of a fresh replicate of every entry."""
         mean, covariance = self._standard(parameters, data)
-        expected, variance = dense_prediction(mean, covariance, probability, data)
+        expected, variance = dense_prediction(mean, covariance, probability, data, conditional)
         return data.centre + data.scale * expected, data.scale**2 * variance
 
     def sample(self, key: Array, parameters: Parameters, states: Int[Array, " time"]) -> Array:
         """One draw per bin given the path of states."""
         return sample_dense(key, parameters["mean"], parameters["covariance"], states)
+
+    def project(self, parameters: Parameters, data: DenseData) -> Parameters:
+        """Covariances raised to the floor."""
+        outer = data.scale[:, None] * data.scale
+        covariance = parameters["covariance"] / outer
+        return {**parameters, "covariance": floor_covariance(covariance, self._floor(covariance)) * outer}
 
     def unconstrain(self, parameters: Parameters) -> dict[str, Array]:
         """Unit-free coordinates in which any real number is allowed."""
@@ -173,10 +187,10 @@ class Gaussian(Emission):
         return working_floor(self.covariance_floor, covariance.shape[-1], covariance.dtype)
 
     def _standard(self, parameters: Parameters, data: DenseData) -> tuple[Array, Array]:
-        """Mean and floored covariance in standardised units."""
+        """Mean and covariance in standardised units."""
         mean = (parameters["mean"] - data.centre) / data.scale
         covariance = parameters["covariance"] / (data.scale[:, None] * data.scale)
-        return mean, floor_covariance(covariance, self._floor(covariance) * 0.5)
+        return mean, sound_covariance(covariance)
 
 
 def check_floor(floor: float) -> None:

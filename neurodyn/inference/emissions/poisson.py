@@ -79,9 +79,10 @@ class Poisson(Emission):
         return prepare_independent(values, mask, -_log_factorials(values, mask), np.inf)
 
     def log_likelihood(self, parameters: Parameters, data: IndependentData) -> Float[Array, "time state"]:
-        """Sum over observed units of log Poisson(x | rate); rates below the floor count as the floor."""
-        rate = jnp.maximum(parameters["rate"], self.floor * data.average)
-        return linear_log_likelihood(jnp.log(rate), -rate, data)
+        """Sum over observed units of log Poisson(x | rate)."""
+        rate = parameters["rate"]
+        log_rate = jnp.log(jnp.maximum(rate, 1e-30))
+        return linear_log_likelihood(log_rate, -rate, data)
 
     def statistics(
         self, posterior: Float[Array, "time state"], data: IndependentData, parameters: Parameters
@@ -101,7 +102,7 @@ class Poisson(Emission):
 
     def log_prior(self, parameters: Parameters, data: IndependentData) -> Float[Array, ""]:
         """Log-density of the Gamma priors, up to a constant."""
-        rate = jnp.maximum(parameters["rate"], self.floor * data.average)
+        rate = jnp.maximum(parameters["rate"], 1e-30)
         return self.prior_strength * jnp.sum(data.average * jnp.log(rate / data.average) - rate)
 
     def neutral_parameters(self, key: Array, data: IndependentData, n_states: int) -> Parameters:
@@ -109,7 +110,11 @@ class Poisson(Emission):
         return {"rate": jnp.broadcast_to(data.average, (n_states, len(data.average)))}
 
     def predict_mean(
-        self, parameters: Parameters, probability: Float[Array, "time state"], data: IndependentData
+        self,
+        parameters: Parameters,
+        probability: Float[Array, "time state"],
+        data: IndependentData,
+        conditional: bool = True,
     ) -> tuple[Float[Array, "time unit"], Float[Array, "time unit"]]:
         """Mean and variance of a fresh replicate of every entry."""
         rate = parameters["rate"]
@@ -121,6 +126,10 @@ class Poisson(Emission):
         """One draw per bin given the path of states."""
         rate = parameters["rate"]
         return jax.random.poisson(key, rate[states]).astype(rate.dtype)
+
+    def project(self, parameters: Parameters, data: IndependentData) -> Parameters:
+        """Rates raised to the floor."""
+        return {"rate": jnp.maximum(parameters["rate"], self.floor * data.average)}
 
     def unconstrain(self, parameters: Parameters) -> dict[str, Array]:
         """Log rates."""
