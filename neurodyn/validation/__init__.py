@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "split": ["Split"],
         "comparison": ["Comparison", "compare"],
         "selection": ["Sweep", "sweep"],
-        "events": ["event_aligned"],
+        "events": ["event_average"],
         "parameters": ["bootstrap_parameters"],
     },
 )

@@ -282,20 +282,6 @@ def test_unlabelled_samples_are_left_out_of_state_agreement():
         metrics.state_agreement([0, 1], [0, 1, 1], key=0)
 
 
-def test_functional_connectivity_equals_correlation_of_pairwise_complete_samples():
-    draw = np.random.default_rng(0)
-    values = draw.normal(size=(200, 4)) @ draw.normal(size=(4, 4)) + 1e3
-    values[draw.random(values.shape) < 0.2] = np.nan
-    recording = make(values, sampling_interval=1.0)
-    values = recording["activity"].values.astype(float)
-    found = metrics.functional_connectivity(recording)
-    for i in range(4):
-        for j in range(4):
-            both = np.isfinite(values[:, i]) & np.isfinite(values[:, j])
-            expected = np.corrcoef(values[both, i], values[both, j])[0, 1]
-            assert float(found[i, j]) == pytest.approx(expected, abs=1e-9)
-
-
 def test_connectivity_per_state_finds_the_state_in_which_units_are_coupled():
     draw = np.random.default_rng(0)
     x = draw.normal(size=(4000, 2))
@@ -303,7 +289,7 @@ def test_connectivity_per_state_finds_the_state_in_which_units_are_coupled():
     state = np.zeros((4000, 2))
     state[:2000, 0] = state[2000:, 1] = 1.0
     probability = xr.DataArray(state, dims=("time", "state"))
-    maps = metrics.functional_connectivity(make(x, sampling_interval=1.0), probability)
+    maps = metrics.connectivity_by_state(make(x, sampling_interval=1.0), probability)
     assert abs(float(maps[0, 0, 1])) < 0.06
     assert float(maps[1, 0, 1]) == pytest.approx(1.0, abs=1e-5)
 

@@ -3,24 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
-from neurodyn.recording import check, trial_lengths
-from neurodyn.validation import uncertainty
+from neurodyn.recording import check
 from neurodyn.validation.comparison.assemble import Evidence, assemble, columns, unit_scores
+from neurodyn.validation.comparison.grounds import with_chunks
 from neurodyn.validation.comparison.leaks import NullScore, chosen_nulls, empties, null_score
 from neurodyn.validation.comparison.plan import Plan, make_plan
 from neurodyn.validation.comparison.result import Comparison, join
-from neurodyn.validation.comparison.run import Ground, Outcome, make_ground, run_model
-from neurodyn.validation.holdout import Groups, Protocol, autocorrelation_time
-from neurodyn.validation.layout import as3, derived_key, has_trials, observed3, whole
-from neurodyn.validation.split import Split
-
-LARGEST_MEMORY = 0.05
-ENOUGH = 5
-ENOUGH_TRIALS = 8
+from neurodyn.validation.comparison.run import Ground, Outcome, run_model
+from neurodyn.validation.layout import derived_key, whole
 
 
 def compare(
@@ -217,37 +210,12 @@ def _lay_grounds(plan: Plan, recording: xr.Dataset) -> tuple[dict[str, list[Grou
     for name, protocol in plan.protocols.items():
         try:
             splits = protocol.splits(recording)
-            grounds[name] = _with_chunks(plan, protocol, recording, splits)
+            grounds[name] = with_chunks(plan.reach, protocol, recording, splits)
         except (NotApplicable, ModelError) as error:
             refused[name] = str(error)
     if not grounds:
         raise NotApplicable("no protocol applies to this recording: " + " ".join(refused.values()))
     return grounds, refused
-
-
-def _with_chunks(plan: Plan, protocol: Protocol, recording: xr.Dataset, splits: list[Split]) -> list[Ground]:
-    """Number the bins of every split by chunks that are shared between the folds."""
-    if isinstance(protocol, Groups) and len(splits) >= ENOUGH:
-        return [
-            make_ground(split, plan.reach, lambda bins, fold=fold: np.where(bins, fold, -1), len(splits))
-            for fold, split in enumerate(splits)
-        ]
-    scored = np.any([(as3(s.target_mask) & observed3(recording)).any(axis=2) for s in splits], axis=0)
-    scored_trials = int(scored.any(axis=1).sum())
-    n_trials, n_time = scored.shape
-    if has_trials(recording) and scored_trials >= ENOUGH_TRIALS:
-        number = np.broadcast_to(np.arange(n_trials)[:, None], scored.shape)
-    else:
-        longest = int(np.max(trial_lengths(recording)))
-        values = as3(recording["activity"])
-        lags = max(int(np.ceil(LARGEST_MEMORY * longest)), 1)
-        memory = autocorrelation_time(values, np.isfinite(values), lags)
-        within = np.arange(n_time) < np.asarray(trial_lengths(recording))[:, None]
-        number = uncertainty.chunks_of_time(within, uncertainty.chunk_length(int(scored.sum()), memory))
-    n_chunks = int(number.max()) + 1
-    return [
-        make_ground(split, plan.reach, lambda bins: np.where(bins, number, -1), n_chunks) for split in splits
-    ]
 
 
 def _run_all(
@@ -287,7 +255,7 @@ def _null_scores(
         try:
             shuffled = null(recording, key=derived_key(key, "null", label))
             protocol = plan.protocols[name]
-            ground = _with_chunks(plan, protocol, shuffled, [protocol(shuffled)])[0]
+            ground = with_chunks(plan.reach, protocol, shuffled, [protocol(shuffled)])[0]
         except (NotApplicable, ModelError):
             steps.done += len(plan.models)
             continue

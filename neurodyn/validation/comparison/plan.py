@@ -51,7 +51,7 @@ def make_plan(models: Any, recording: xr.Dataset, protocols: Any, metrics: Any) 
     return Plan(
         models=named,
         protocols={name: item.with_gap(max(reach, 0)) for name, item in _named_protocols(protocols).items()},
-        metrics=_chosen_metrics(metrics, recording),
+        metrics=chosen_metrics(metrics, recording),
         baselines=tuple(name for name, model in named.items() if is_baseline(model)),
         reach=max(reach, 0),
     )
@@ -118,7 +118,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _chosen_metrics(metrics: Any, recording: xr.Dataset) -> tuple[Metric, ...]:
+def chosen_metrics(metrics: Any, recording: xr.Dataset) -> tuple[Metric, ...]:
     """The metrics asked for, or those that suit the recording."""
     if isinstance(metrics, str) and metrics == "auto":
         return tuple(automatic(recording))

@@ -4,7 +4,7 @@ A metric is additive: it is a function of sums over entries, so that chunks of d
 """
 
 from neurodyn.validation.metrics.base import Metric
-from neurodyn.validation.metrics.connectivity import connectivity_match, functional_connectivity
+from neurodyn.validation.metrics.connectivity import connectivity_by_state, connectivity_match
 from neurodyn.validation.metrics.evaluation import (
     Evaluation,
     Marginals,
@@ -33,9 +33,9 @@ __all__ = [
     "accuracy",
     "automatic",
     "bits_per_spike",
+    "connectivity_by_state",
     "connectivity_match",
     "evaluation",
-    "functional_connectivity",
     "get",
     "log_likelihood_gain",
     "log_loss",

@@ -5,55 +5,30 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neurodyn.analysis.alignment import label_codes, shared_information
+from neurodyn.analysis.matching import assign, contingency
 from neurodyn.errors import ModelError
 from neurodyn.validation.layout import generator
 
 
-def _codes(states: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Integer codes ``(trial, time)`` from 0, and where they are known."""
+def _codes(states: Any, name: str) -> np.ndarray:
+    """Labels ``(trial, time)`` as whole numbers from 0, -1 where there is none."""
+    if isinstance(states, xr.DataArray):
+        return label_codes(states)
     values = np.asarray(states)
-    if values.ndim == 1:
-        values = values[None]
-    if values.ndim != 2 or values.size == 0:
+    if values.ndim not in (1, 2) or values.size == 0:
         raise ModelError(f"{name} has shape {np.shape(states)}; give states as (time,) or (trial, time).")
-    if values.dtype.kind == "f":
-        known = np.isfinite(values)
-    else:
-        known = np.array([[item is not None and item == item for item in row] for row in values.tolist()])
-    labels = np.unique(values[known])
-    codes = np.zeros(values.shape, dtype=int)
-    codes[known] = np.searchsorted(labels, values[known])
-    return codes, known
+    return label_codes(xr.DataArray(values, dims=("trial", "time")[-values.ndim :]))
 
 
-def contingency(first: np.ndarray, second: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Counts of joint states, ``(states of the first, states of the second)``."""
-    a, b = first[known], second[known]
-    table = np.zeros((a.max(initial=0) + 1, b.max(initial=0) + 1))
-    np.add.at(table, (a, b), 1.0)
-    return table
-
-
-def matched_accuracy(table: np.ndarray) -> float:
-    """Share of samples that agree under the best one-to-one matching of states."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(-table)
-    return float(table[rows, columns].sum() / max(table.sum(), 1.0))
-
-
-def mutual_information(table: np.ndarray) -> float:
-    """Mutual information over the mean of the two entropies; 0 where a sequence never changes."""
-    joint = table / max(table.sum(), 1.0)
-    rows, columns = joint.sum(axis=1), joint.sum(axis=0)
-
-    def entropy(p: np.ndarray) -> float:
-        return float(-(p[p > 0] * np.log(p[p > 0])).sum())
-
-    mean = 0.5 * (entropy(rows) + entropy(columns))
-    if mean < 1e-12:
-        return 0.0
-    return max(0.0, (entropy(rows) + entropy(columns) - entropy(joint.ravel())) / mean)
+def _both(one: np.ndarray, two: np.ndarray) -> tuple[float, float]:
+    """Matched accuracy and normalised mutual information; 0 where no bin is known in both."""
+    if not ((one >= 0) & (two >= 0)).any():
+        return 0.0, 0.0
+    counts = contingency(one, two)
+    match, _ = assign(counts)
+    kept = match >= 0
+    return float(counts[kept, match[kept]].sum() / counts.sum()), shared_information(one, two)
 
 
 def state_agreement(first: Any, second: Any, *, key: Any, n_null: int = 1000) -> xr.Dataset:
@@ -70,7 +45,7 @@ def state_agreement(first: Any, second: Any, *, key: Any, n_null: int = 1000) ->
     Parameters
     ----------
     first, second : array-like
-        State numbers or labels, ``(time,)`` or ``(trial, time)``; NaN is left out.
+        State numbers or text labels, ``(time,)`` or ``(trial, time)``; NaN, -1 and empty text are left out.
     key : int or jax.Array
         Draws the shifts.
     n_null : int
@@ -102,27 +77,19 @@ def state_agreement(first: Any, second: Any, *, key: Any, n_null: int = 1000) ->
     >>> float(agreement["value"].sel(measure="matched_accuracy"))
     1.0
     """
-    a, known_a = _codes(first, "first")
-    b, known_b = _codes(second, "second")
+    a, b = _codes(first, "first"), _codes(second, "second")
     if a.shape != b.shape:
         raise ModelError(f"the labellings have shapes {a.shape} and {b.shape}; label the same samples.")
-    if not (known_a & known_b).any():
+    if not ((a >= 0) & (b >= 0)).any():
         raise ModelError("no sample is labelled in both sequences; give overlapping labels.")
     draw = generator(key, "state_agreement")
-
-    def both(codes: np.ndarray, known: np.ndarray) -> tuple[float, float]:
-        table = contingency(a, codes, known_a & known)
-        return matched_accuracy(table), mutual_information(table)
-
-    value = np.array(both(b, known_b))
+    value = np.array(_both(a, b))
     null = np.empty((n_null, 2))
     n_time = a.shape[1]
     for copy in range(n_null):
         shifts = draw.integers(1, max(n_time, 2), size=len(a))
         shifted = (np.arange(n_time)[None, :] - shifts[:, None]) % n_time
-        null[copy] = both(
-            np.take_along_axis(b, shifted, axis=1), np.take_along_axis(known_b, shifted, axis=1)
-        )
+        null[copy] = _both(a, np.take_along_axis(b, shifted, axis=1))
     at_least = (null >= value - 1e-12).sum(axis=0)
     return xr.Dataset(
         {
