@@ -1,6 +1,7 @@
 """A fitted hidden Markov model and its verbs."""
 
 import dataclasses
+import functools
 from typing import Any, cast
 
 import jax
@@ -12,10 +13,12 @@ from neurodyn.errors import ModelError
 from neurodyn.inference.em import HMMParameters, Sequence
 from neurodyn.inference.emissions.base import Emission
 from neurodyn.inference.message_passing import Messages, predict_states
-from neurodyn.inference.viterbi import viterbi
 from neurodyn.models.base import Prediction
 from neurodyn.models.hmm.layout import Layout, lay_out
 from neurodyn.models.hmm.states import (
+    decode,
+    draw_values,
+    expected,
     from_dataset,
     match_paths,
     posterior,
@@ -95,7 +98,7 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
             data = self.emission.prepare(layout.values, np.zeros_like(layout.mask), layout.start)
         else:
             probability = messages.smoothed if mode == "all" else messages.filtered
-        mean, variance = self.emission.predict_mean(parameters.emission, probability, data)
+        mean, variance = expected(parameters, probability, data, emission=self.emission)
         if mean.ndim == 3:
             categories = tuple(range(mean.shape[2]))
             return Prediction(layout.scatter(np.asarray(mean)), None, categories)
@@ -109,8 +112,7 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
     def _infer(self, recording: xr.Dataset) -> xr.Dataset:
         """State probabilities and the most probable path."""
         layout, sequence, parameters, messages = self._messages(recording)
-        log_likelihood = self.emission.log_likelihood(parameters.emission, sequence.data)
-        path, _ = viterbi(log_likelihood, parameters.transition, parameters.initial, sequence.start)
+        path = decode(parameters, sequence, emission=self.emission)
         activity = recording["activity"]
         dims = tuple(dim for dim in activity.dims if dim != "unit")
         coords = {name: coord for name, coord in activity.coords.items() if set(coord.dims) <= set(dims)}
@@ -132,13 +134,7 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
         parameters = self.arrays()
         key_states, key_values = jax.random.split(key)
         states = _draw_paths(key_states, parameters, n_time, n_trials)
-        trial_keys = jax.random.split(key_values, n_trials)
-        values = np.stack(
-            [
-                np.asarray(self.emission.sample(k, parameters.emission, s))
-                for k, s in zip(trial_keys, states, strict=True)
-            ]
-        )
+        values = np.asarray(draw_values(key_values, parameters, states, emission=self.emission))
         kind = self.parameters["kind"].values if "kind" in self.parameters.coords else "continuous"
         recording = make(
             values,
@@ -198,6 +194,7 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
         return dataclasses.replace(self, parameters=moved)
 
 
+@functools.partial(jax.jit, static_argnames=("n_time", "n_trials"))
 def _draw_paths(key: jax.Array, parameters: HMMParameters, n_time: int, n_trials: int) -> jax.Array:
     """State paths ``(trial, time)`` from the chain's prior."""
     log_transition = jnp.log(parameters.transition)

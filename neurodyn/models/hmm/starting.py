@@ -1,5 +1,6 @@
 """Where expectation-maximisation begins: clustered starts, given parameters, re-seeded empty states."""
 
+import functools
 import warnings
 from typing import Any
 
@@ -26,13 +27,23 @@ def draw_starts(
 ) -> list[HMMParameters]:
     """Parameters from several clusterings of the bins into states."""
     key_labels, key_parameters = jax.random.split(key)
-    features = np.sqrt(layout.values) if "count" in emission.kinds and "continuous" not in emission.kinds else layout.values
+    features = (
+        np.sqrt(layout.values)
+        if "count" in emission.kinds and "continuous" not in emission.kinds
+        else layout.values
+    )
     labels = kmeans(key_labels, features, n_states, mask=layout.mask, restarts=n_restarts).labels
     keys = jax.random.split(key_parameters, n_restarts)
     return [
         from_labels(k, emission, data, layout, np.asarray(row), n_states)
         for k, row in zip(keys, labels, strict=True)
     ]
+
+
+@functools.partial(jax.jit, static_argnames=("emission",))
+def _first_maximisation(key: jax.Array, data: Any, responsibilities: jax.Array, *, emission: Emission) -> Any:
+    """Emission parameters from an assignment of bins to states."""
+    return emission.start_from_data(key, data, responsibilities)
 
 
 def from_labels(
@@ -42,7 +53,7 @@ def from_labels(
     seen = layout.mask.any(axis=1)
     responsibilities = np.zeros((len(labels), n_states), layout.values.dtype)
     responsibilities[seen, labels[seen]] = 1.0
-    emitted = emission.start_from_data(key, data, jnp.asarray(responsibilities))
+    emitted = _first_maximisation(key, data, jnp.asarray(responsibilities), emission=emission)
     inside = seen[1:] & seen[:-1] & ~layout.start[1:]
     counts = np.full((n_states, n_states), (1 - PRIOR_STAY) / max(n_states - 1, 1))
     np.fill_diagonal(counts, PRIOR_STAY if n_states > 1 else 1.0)

@@ -13,6 +13,7 @@ from neurodyn.inference.em import HMMParameters, Sequence
 from neurodyn.inference.em_driver import Run
 from neurodyn.inference.emissions.base import Emission
 from neurodyn.inference.message_passing import Messages, forward_backward
+from neurodyn.inference.viterbi import viterbi
 from neurodyn.models.hmm.layout import Layout
 
 UNIT_DIMS = ("unit", "unit_2")
@@ -31,6 +32,31 @@ def posterior(parameters: HMMParameters, sequence: Sequence, *, emission: Emissi
 def likeliest(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> jax.Array:
     """Most probable state of each flat bin."""
     return jnp.argmax(posterior(parameters, sequence, emission=emission).smoothed, axis=1).astype(jnp.int16)
+
+
+@functools.partial(jax.jit, static_argnames=("emission",))
+def expected(
+    parameters: HMMParameters, probability: jax.Array, data: Any, *, emission: Emission
+) -> tuple[jax.Array, jax.Array]:
+    """Mean and variance of a fresh replicate of every flat entry."""
+    return emission.predict_mean(parameters.emission, probability, data)
+
+
+@functools.partial(jax.jit, static_argnames=("emission",))
+def decode(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> jax.Array:
+    """Most probable path through the states."""
+    log_likelihood = emission.log_likelihood(parameters.emission, sequence.data)
+    return viterbi(log_likelihood, parameters.transition, parameters.initial, sequence.start).path
+
+
+@functools.partial(jax.jit, static_argnames=("emission",))
+def draw_values(
+    key: jax.Array, parameters: HMMParameters, paths: jax.Array, *, emission: Emission
+) -> jax.Array:
+    """Observations along several paths ``(trial, time)``."""
+    return jax.vmap(lambda k, path: emission.sample(k, parameters.emission, path))(
+        jax.random.split(key, paths.shape[0]), paths
+    )
 
 
 def stationary_distribution(transition: np.ndarray) -> np.ndarray:
