@@ -151,6 +151,7 @@ def _only(candidates: list[Loader], path: Path, options: dict) -> Loader:
     ):
         candidates = [loader for loader in candidates if loader in fits] or candidates
     if len(candidates) > 1:
+        candidates[0].inspect(path)  # a damaged file says so here, instead of being asked for options
         names = ", ".join(
             f"{loader.name} with {loader.hint}" if loader.hint else loader.name for loader in candidates
         )

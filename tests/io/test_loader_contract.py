@@ -56,13 +56,13 @@ def test_save_and_load_give_back_the_identical_recording(case, tmp_path):
     assert io.read(saved).identical(found)
 
 
-def test_the_loader_is_found_by_content_under_any_name(case, tmp_path):
-    path, options, loader = case
-    if loader in ("table", "spikes", "array", "fmri"):
-        pytest.skip("tables and compressed files are told apart by their names")
-    other = tmp_path / ("renamed" + {"ieeg": "_raw.fif"}.get(loader, ".h5"))
-    other.write_bytes(path.read_bytes())
-    assert io.registry.find_loader(other, options).name == loader
+@pytest.mark.parametrize(
+    ("fixture", "other", "loader"), [("nwb_path", "x.h5", "nwb"), ("fif_path", "x.fif", "ieeg")]
+)
+def test_the_loader_is_found_by_content_under_another_name(request, tmp_path, fixture, other, loader):
+    path = tmp_path / other
+    path.write_bytes(request.getfixturevalue(fixture).read_bytes())
+    assert io.registry.find_loader(path, {}).name == loader
 
 
 def test_inspect_has_the_same_columns_for_every_format(case):

@@ -263,6 +263,23 @@ def test_damaged_missing_and_wrong_files_are_one_sentence(fif_path, tmp_path):
         io.read_ieeg(_touch(tmp_path / "markers.vmrk"))
 
 
+def test_a_truncated_brainvision_recording_is_refused_not_shortened(tmp_path):
+    path = write_brainvision(tmp_path / "rec.vhdr", "µV", microvolts())
+    data = path.with_suffix(".eeg")
+    whole = data.read_bytes()
+    data.write_bytes(whole[:1001])
+    with pytest.raises(FileError, match="1,001 bytes are not whole samples of 3 channels"):
+        io.read(path)
+    data.write_bytes(whole[:1200])
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("DataFormat", "MarkerFile=rec.vmrk\nDataFormat"), encoding="utf-8")
+    path.with_suffix(".vmrk").write_text(
+        "Brain Vision Data Exchange Marker File, Version 1.0\n[Marker Infos]\nMk1=Stimulus,S1,400,1,0\n"
+    )
+    with pytest.raises(FileError, match="has 100 samples, but a marker is at sample 400"):
+        io.inspect(path)
+
+
 def test_when_several_readers_share_an_ending_each_ones_reason_is_told(tmp_path):
     path = tmp_path / "some.cnt"
     path.write_bytes(b"RIFF" + bytes(1000))

@@ -156,6 +156,13 @@ def test_damaged_array_files_are_one_sentence(spikes_path, tmp_path):
         io.read_array(cut, key="tap", sampling_interval=1.0)
 
 
+def test_a_damaged_file_is_told_before_options_are_asked_for(spikes_path, tmp_path):
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes(spikes_path.read_bytes()[:400])
+    with pytest.raises(FileError, match="cannot be read as an array file"):
+        io.read(cut)
+
+
 def test_an_hdf5_file_that_links_out_is_refused(tmp_path):
     path = tmp_path / "linked.h5"
     with h5py.File(path, "w") as file:

@@ -101,6 +101,14 @@ def test_electrode_recordings_are_in_volts(data, name, shape):
     assert 1e-7 < spread < 5e-3
 
 
+@pytest.mark.parametrize("name", ["test.edf", "test.bdf"])
+def test_a_truncated_edf_is_refused_not_shortened(data, tmp_path, name):
+    whole = (data / "eeg-edf-mne" / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FileError, match="is truncated: its header states"):
+        io.read(tmp_path / name)
+
+
 def test_reaction_events_of_eeg(data):
     events = io.read_events(data / "eeg-eeglab-mne" / "test_raw.set")
     assert events["description"].value_counts().to_dict() == {"square": 80, "rt": 74}

@@ -1,5 +1,6 @@
 """Regions of an atlas: mean of each label's voxels, or nilearn's least squares for overlapping maps."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -62,10 +63,10 @@ def _maps(image, path, picture, names) -> Series:
     from nilearn.maskers import NiftiMapsMasker
 
     finite = np.isfinite(np.asarray(image.dataobj, dtype=np.float32)).all(axis=(0, 1, 2))
-    masker = NiftiMapsMasker(
-        maps_img=picture, standardize=False, detrend=False, resampling_target="data", reports=False
-    )
-    values = np.array(masker.fit_transform(image), dtype=np.float32)
+    masker = NiftiMapsMasker(maps_img=picture, resampling_target="data", reports=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        values = np.array(masker.fit_transform(image), dtype=np.float32)
     values[~finite] = np.nan
     number = values.shape[1]
     if names is None:

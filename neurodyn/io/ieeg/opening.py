@@ -14,7 +14,9 @@ from neurodyn.io.files import (
     is_text,
     reading,
     suffix_of,
+    warn,
 )
+from neurodyn.io.ieeg.lengths import refuse_truncated_brainvision, refuse_truncated_edf
 
 READERS = {
     ".edf": ("edf",),
@@ -92,6 +94,9 @@ def open_raw(path):
         raise FileError(f"{path} does not begin like a {suffix} file (damaged, or renamed); fetch it again.")
     if suffix in BRAINVISION:
         refuse_outside_files(path)
+        refuse_truncated_brainvision(path, header_lines(path))
+    if suffix in (".edf", ".bdf"):
+        refuse_truncated_edf(path)
     if suffix == ".set":
         _refuse_outside_data(path)
     return _first_reader(path, READERS[suffix])
@@ -108,9 +113,9 @@ def _first_reader(path: Path, names):
             reasons.append(f"{name}: not in the installed mne")
             continue
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)
-                return reader(str(path), preload=False, verbose="ERROR")
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", RuntimeWarning)
+                raw = reader(str(path), preload=False, verbose="WARNING")
         except READ_ERRORS as error:
             reasons.append(f"{name}: {first_line(error)}")
             if len(names) == 1:
@@ -118,6 +123,11 @@ def _first_reader(path: Path, names):
                     f"{path} cannot be read by mne's {name} reader (truncated, or a companion file is missing?): "
                     f"{first_line(error)}"
                 ) from error
+            continue
+        for said in caught:
+            if issubclass(said.category, RuntimeWarning) and "naming convention" not in str(said.message):
+                warn(f"{path}: {str(said.message).splitlines()[0]}")
+        return raw
     raise FileError(f"{path} cannot be read by any of the readers of its ending: {'; '.join(reasons)}.")
 
 
