@@ -147,6 +147,61 @@ def log_likelihood(
     return jnp.where(data.chosen, taken, 0)
 
 
+@partial(jax.jit, static_argnames=("n_options", "cue", "initial"))
+def everyone(
+    parameters: Float[Array, "participant parameter"],
+    data: Choices,
+    *,
+    n_options: int,
+    cue: bool,
+    initial: float,
+) -> tuple[Beliefs, Float[Array, "participant time"]]:
+    """Beliefs and log-likelihood terms of all participants.
+
+    Parameters
+    ----------
+    parameters : Float[Array, "participant parameter"]
+        Unconstrained.
+    data : Choices
+        Behaviour.
+    n_options, cue, initial
+        As for `beliefs`.
+
+    Returns
+    -------
+    beliefs : Beliefs
+        With a leading participant axis.
+    terms : Float[Array, "participant time"]
+        Log-probability of each observed choice.
+    """
+    found = jax.vmap(lambda one, part: beliefs(one, part, n_options, cue, initial))(parameters, data)
+    terms = jax.vmap(lambda one, part: log_likelihood(one, part, n_options, cue, initial))(parameters, data)
+    return found, terms
+
+
+everyones_log_probabilities = jax.jit(jax.vmap(log_probabilities))
+
+
+def padded(data: Choices, participants: int = 4, trials: int = 64) -> Choices:
+    """Behaviour padded with unobserved trials and participants, so that similar shapes share compiled code.
+
+    Parameters
+    ----------
+    data : Choices
+        Behaviour.
+    participants, trials : int
+        Sizes become multiples of these.
+
+    Returns
+    -------
+    Choices
+        With masks False in the padding.
+    """
+    n_people, n_time = data.choice.shape
+    extra = ((0, -n_people % participants), (0, -n_time % trials))
+    return Choices(*(jnp.pad(leaf, extra + ((0, 0),) * (leaf.ndim - 2)) for leaf in data))
+
+
 class Modes(NamedTuple):
     """Posterior mode of every participant under a Gaussian population prior.
 

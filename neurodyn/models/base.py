@@ -149,7 +149,7 @@ class Model(abc.ABC):
         )
         provenance = {
             "version": __version__,
-            "key": key_words(typed_key),
+            "key": tuple(key_words(typed_key)),
             "fingerprint": fingerprint(recording),
             "sizes": {str(dim): int(size) for dim, size in recording.sizes.items()},
             "sampling_interval": float(recording.attrs.get("sampling_interval", 1.0)),

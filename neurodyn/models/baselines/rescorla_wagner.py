@@ -121,6 +121,7 @@ class RescorlaWagner(Model):
                 "select one with recording.sel(unit=[...])."
             )
         values, mask = arrays(recording)
+        values = np.where(mask, values, 0)
         dtype = jnp.zeros(0, values.dtype).dtype
         outcome = covariate_arrays(recording, [] if self.outcome is None else [self.outcome])
         stimulus = covariate_arrays(recording, list(self.stimulus))
@@ -129,7 +130,8 @@ class RescorlaWagner(Model):
         if self.outcome is None:
             result, followed = np.zeros(shape), np.zeros(shape, bool)
         else:
-            result, followed = outcome.values[..., 0], outcome.mask[..., 0]
+            followed = outcome.mask[..., 0]
+            result = np.where(followed, outcome.values[..., 0], 0)
             role = recording["covariates"].sel(covariate=self.outcome)["role"].item()
             known_ahead = self.cue and str(role) == "exogenous"
         if self.cue and followed.any() and not np.isin(result[followed], (0, 1)).all():
@@ -142,7 +144,7 @@ class RescorlaWagner(Model):
             chosen=jnp.asarray(mask[..., 0]),
             outcome=jnp.asarray(result, dtype),
             followed=jnp.asarray(followed),
-            stimulus=jnp.asarray(stimulus.values, dtype),
+            stimulus=jnp.asarray(np.where(stimulus.mask, stimulus.values, 0), dtype),
         )
         if "trial" in recording["activity"].dims:
             labels = [str(label) for label in recording["trial"].values]
@@ -259,9 +261,14 @@ def _scaled(data: rl.Choices, scale: np.ndarray) -> rl.Choices:
 
 def _find_modes(model, start, data, mean, variance, free, n_options) -> rl.Modes:
     """Posterior modes under a population prior given as numpy arrays."""
-    dtype = data.outcome.dtype
+    dtype, n_people = data.outcome.dtype, len(start)
     prior = (jnp.asarray(mean, dtype), jnp.asarray(variance, dtype), jnp.asarray(free))
-    return rl.modes(start, data, *prior, float(model.initial_value), n_options=n_options, cue=model.cue)
+    padded = rl.padded(data)
+    idle = jnp.broadcast_to(prior[0], (len(padded.choice) - n_people, len(mean)))
+    begin = jnp.concatenate([start, idle])
+    initial = float(model.initial_value)
+    found = rl.modes(begin, padded, *prior, initial, n_options=n_options, cue=model.cue)
+    return rl.Modes(*(leaf[:n_people] for leaf in found))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -290,24 +297,30 @@ class RescorlaWagnerFit(HasLogLikelihood, HasInfer, HasAdapt):
             )
         return told, data, jnp.asarray(np.stack(rows), data.outcome.dtype)
 
-    def _beliefs(self, data: rl.Choices, parameters: jax.Array) -> rl.Beliefs:
-        """Beliefs of all participants, ``(participant, time + 1, option)``."""
-        n_options = self.parameters.sizes["option"]
-        return jax.vmap(
-            lambda one, part: rl.beliefs(
-                one, part, n_options, self.model.cue, float(self.model.initial_value)
-            )
-        )(parameters, data)
+    def _everyone(self, data: rl.Choices, parameters: jax.Array) -> tuple[rl.Beliefs, np.ndarray]:
+        """Beliefs before each choice, ``(participant, time, option)``, and log-likelihood terms."""
+        n_people, n_time = data.choice.shape
+        padded = rl.padded(data)
+        parameters = jnp.pad(parameters, ((0, len(padded.choice) - n_people), (0, 0)))
+        found, terms = rl.everyone(
+            parameters,
+            padded,
+            n_options=self.parameters.sizes["option"],
+            cue=self.model.cue,
+            initial=float(self.model.initial_value),
+        )
+        before = rl.Beliefs(*(leaf[:n_people, :n_time] for leaf in found))
+        return before, np.asarray(terms, np.float64)[:n_people, :n_time]
 
     def _predict(self, recording: xr.Dataset, *, mode: str, horizon: int, key: Any) -> Prediction:
         """Choice probabilities; with fixed parameters, later entries tell nothing about an earlier choice."""
         del key, mode
         told, data, parameters = self._prepare(recording)
-        found = self._beliefs(data, parameters)
+        found, _ = self._everyone(data, parameters)
         at = np.arange(data.choice.shape[1])
         lagged = np.maximum(at - horizon + 1, 0)
         value = found.value[:, at if told.known_ahead else lagged]
-        table = jax.vmap(rl.log_probabilities)(parameters, value, found.previous[:, lagged], data.stimulus)
+        table = rl.everyones_log_probabilities(parameters, value, found.previous[:, lagged], data.stimulus)
         probability = np.exp(np.asarray(table))
         if str(recording["kind"].values[0]) == "binary":
             second = probability[..., 1:2]
@@ -318,15 +331,12 @@ class RescorlaWagnerFit(HasLogLikelihood, HasInfer, HasAdapt):
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Log-probability of every observed choice."""
         _, data, parameters = self._prepare(recording)
-        n_options = self.parameters.sizes["option"]
-        initial = float(self.model.initial_value)
-        terms = jax.vmap(lambda one, part: rl.log_likelihood(one, part, n_options, self.model.cue, initial))
-        return np.asarray(terms(parameters, data), np.float64)
+        return self._everyone(data, parameters)[1]
 
     def _infer(self, recording: xr.Dataset) -> xr.Dataset:
         """Values of the options before each choice."""
         _, data, parameters = self._prepare(recording)
-        value = np.asarray(self._beliefs(data, parameters).value[:, :-1])
+        value = np.asarray(self._everyone(data, parameters)[0].value)
         activity = recording["activity"]
         dims = (*activity.dims[:-1], "option")
         coords = {name: c for name, c in activity.coords.items() if set(c.dims) <= set(activity.dims[:-1])}

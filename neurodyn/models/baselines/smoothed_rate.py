@@ -1,14 +1,15 @@
 """Kernel smoothing of each unit's own activity."""
 
 import dataclasses
+import zlib
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 from scipy.signal import oaconvolve
 
 from neurodyn.errors import ModelError
+from neurodyn.inference.random import key_words
 from neurodyn.models.base import Model, Prediction, Trace
 from neurodyn.models.baselines.common import (
     cast,
@@ -96,7 +97,7 @@ class SmoothedRate(Model):
             if self.width is None
             else (self.width / step,)
         )
-        hidden = mask & _holes(mask, key)
+        hidden = mask & _holes(mask, recording["unit"].values.tolist(), key)
         past = _choose(values, mask, mask, mean, variance, kinds, widths, causal=True)
         both = _choose(values, mask & ~hidden, hidden, mean, variance, kinds, widths, causal=False)
         variables: dict[str, Any] = {
@@ -112,13 +113,16 @@ class SmoothedRate(Model):
         return SmoothedRateFit(model=self, parameters=parameters, trace=Trace(reason=reason))
 
 
-def _holes(mask: np.ndarray, key: Any) -> np.ndarray:
-    """Random short blocks of entries, drawn for observed bins only so that padding changes nothing."""
+def _holes(mask: np.ndarray, labels: list[Any], key: Any) -> np.ndarray:
+    """Random short blocks of entries, drawn by unit label for observed bins only: padding and order do not matter."""
     seen = mask.any(-1)
-    n_rows, n_units = int(seen.sum()), mask.shape[2]
-    draw = np.asarray(jax.random.uniform(key, (n_rows // HOLE + 1, n_units))) < HOLE_FRACTION
+    n_rows = int(seen.sum())
+    words = key_words(key)
     holes = np.zeros(mask.shape, dtype=bool)
-    holes[seen] = np.repeat(draw, HOLE, axis=0)[:n_rows]
+    for unit, label in enumerate(labels):
+        rng = np.random.default_rng([*words, zlib.crc32(str(label).encode())])
+        draw = rng.uniform(size=n_rows // HOLE + 1) < HOLE_FRACTION
+        holes[seen, unit] = np.repeat(draw, HOLE)[:n_rows]
     return holes
 
 

@@ -34,9 +34,10 @@ class TrialAverage(Model):
     .. math:: \\hat x_{ti} = \\frac{\\sum_s w(s - t) \\left(\\sum_n x_{nsi} + c \\mu_i\\right)}
         {\\sum_s w(s - t) \\left(N_{si} + c\\right)}
 
-    with a Gaussian kernel w over bins and c trials at the unit's mean; both are chosen on held-out trials of
-    the training recording. Every mode gives the same prediction: the time since the start of the trial is all
-    it knows, bin by bin in the order of the recording. Bins beyond the training trials have the unit's mean.
+    over bins s observed in some trial, with a Gaussian kernel w over bins and c trials at the unit's mean; both are
+    chosen on held-out trials of the training recording. Every mode gives the same prediction: the time since the
+    start of the trial is all it knows, bin by bin in the order of the recording. Bins beyond the training trials
+    have the unit's mean.
 
     Parameters
     ----------
@@ -115,12 +116,13 @@ def _average(
 ) -> np.ndarray:
     """Smoothed average over trials, ``(time, unit)``."""
     total = np.where(mask, values - mean, 0.0).sum(0)
-    weight = mask.sum(0) + prior
+    count = mask.sum(0)
+    weight = count + prior * (count > 0)
     if width > 0:
         total, weight = (
             gaussian_filter1d(a, width, axis=0, mode="constant") for a in (total, weight.astype(float))
         )
-    return mean + total / weight
+    return mean + total / np.maximum(weight, 1e-9)
 
 
 def _choose(values, mask, mean, variance, kinds, widths) -> tuple[float, float, np.ndarray]:

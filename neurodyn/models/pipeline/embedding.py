@@ -17,10 +17,12 @@ class TimeDelayEmbedding(Step):
 
     .. math:: y_t = (x_{t - l})_{l \\in \\mathrm{lags}}
 
-    A missing bin is missing in each of its copies and in nothing else. Predictions are those of lag 0. Lags into
-    the future (negative, as in the symmetric embedding used for electrophysiology) are honest for prediction:
-    in mode ``past`` the model behind is asked that many bins further ahead. As every entry is copied, the
-    likelihood lives in a space of its own (``reduced``) and is not compared with others.
+    A missing entry is missing in each of its copies. A bin is embedded only if the bin itself, and those that it
+    takes from the future, hold some observed entry; otherwise it is missing as a whole, so that nothing is known
+    of a stretch of time that is hidden. Predictions are those of lag 0. Lags into the future (negative, as in the
+    symmetric embedding used for electrophysiology) are honest for prediction: in mode ``past`` the model behind
+    is asked that many bins further ahead. As every entry is copied, the likelihood lives in a space of its own
+    (``reduced``) and is not compared with others.
 
     Parameters
     ----------
@@ -101,6 +103,9 @@ class TimeDelayEmbeddingFit(StepFit):
         """
         values, mask = arrays(recording)
         inside = (np.arange(mask.shape[1]) < trial_lengths(recording)[:, None])[..., None]
+        for lag in self.model.lags:
+            if lag <= 0:
+                inside = inside & _moved(mask.any(-1, keepdims=True), lag)
         labels = [f"{unit} lag {lag}" for lag in self.model.lags for unit in recording["unit"].values]
         embedded = np.concatenate([_moved(values, lag) for lag in self.model.lags], axis=-1)
         seen = np.concatenate([_moved(mask, lag) for lag in self.model.lags], axis=-1) & inside

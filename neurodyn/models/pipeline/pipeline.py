@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
+from neurodyn.inference.ridge import shifted
 from neurodyn.models.base import Fit, Model, Prediction
 from neurodyn.models.baselines.common import (
     TINY_RATE,
@@ -180,15 +181,18 @@ class _LogLikelihoodHooks:
     """Hooks of `HasLogLikelihood` for a pipeline."""
 
     def _log_likelihood_terms(self: Any, recording: xr.Dataset) -> np.ndarray:
-        """Terms of the final model with the Jacobians of the steps."""
+        """Terms of the final model, at the bin when all they hold is known, with the Jacobians of the steps."""
         if (unit_kinds(recording) == "count").any():
             raise NotApplicable(
                 "the steps of this pipeline make counts continuous, and a density of counts is not comparable with the "
                 "probability of a count; compare its predictions instead."
             )
         stages = self._stages(recording)
-        jacobians = [step.log_jacobian(stage) for step, stage in zip(self.steps, stages[:-1], strict=True)]
-        return self.final._log_likelihood_terms(stages[-1]) + sum(jacobians)
+        terms = self.final._log_likelihood_terms(stages[-1])
+        for step, stage in reversed(list(zip(self.steps, stages[:-1], strict=True))):
+            known = shifted(terms[..., None], step.model.lead)[..., 0]
+            terms = known + step.log_jacobian(stage)
+        return terms
 
     def _likelihood_attrs(self: Any, recording: xr.Dataset) -> dict[str, str]:
         """Kind and space of the final model's likelihood, as changed by the steps."""

@@ -1,0 +1,140 @@
+"""One small example per registered model, for the contract test."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neurodyn import recording
+from neurodyn.models import registry
+from neurodyn.models.base import Model
+from neurodyn.models.pipeline import PCA, HighPass, Standardise, TimeDelayEmbedding
+
+N_TRIALS, N_TIME, N_UNITS = 5, 36, 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A model, a recording it can learn from, and which clauses of the contract have a special reading."""
+
+    model: Callable[[], Model]
+    recording: Callable[[], xr.Dataset]
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    reference: str = "all"  # the mode that brute-force masking is asked in: `all`, where it means the same
+    modes: tuple[str, ...] = ("all", "past", "present")
+    monotone: bool = True
+    needs_trials: bool = False
+    unit_count: int | None = None
+    tolerance: float = 1e-5
+
+
+def waves(
+    seed: int = 0, n_trials: int = N_TRIALS, n_time: int = N_TIME, n_units: int = N_UNITS
+) -> np.ndarray:
+    """Correlated autoregressive series that switch between two levels."""
+    rng = np.random.default_rng(seed)
+    level = np.where((np.arange(n_time) // 9) % 2 == 0, 1.5, -1.5)
+    mixing = rng.normal(size=(n_units, n_units))
+    values = np.zeros((n_trials, n_time, n_units))
+    state = np.zeros((n_trials, n_units))
+    for t in range(n_time):
+        state = 0.6 * state + rng.normal(size=(n_trials, n_units)) @ mixing * 0.5
+        values[:, t] = state + level[t] * mixing[0] + 3.0
+    return values
+
+
+def continuous() -> xr.Dataset:
+    """Trials of a continuous recording with a few missing entries and a ragged end."""
+    values = waves().astype(np.float64)
+    rng = np.random.default_rng(7)
+    values[rng.uniform(size=values.shape) < 0.04] = np.nan
+    values[2, -6:] = np.nan
+    n_bins = np.full(N_TRIALS, N_TIME)
+    n_bins[2] = N_TIME - 6
+    return recording.make(
+        values,
+        sampling_interval=0.1,
+        unit=[f"unit {i}" for i in range(N_UNITS)],
+        trial=[f"trial {i}" for i in range(N_TRIALS)],
+        trial_coords={"n_bins": n_bins},
+        dtype="float64",
+    )
+
+
+def counts() -> xr.Dataset:
+    """Trials of spike counts with a few missing entries."""
+    base = continuous()
+    rate = np.exp(0.3 * base["activity"].fillna(0).values)
+    drawn = np.random.default_rng(3).poisson(rate).astype(np.float64)
+    drawn[np.isnan(base["activity"].values)] = np.nan
+    return base.assign(activity=base["activity"].copy(data=drawn)).assign_coords(
+        kind=("unit", ["count"] * N_UNITS)
+    )
+
+
+def choices() -> xr.Dataset:
+    """Choices of learners, some of them missing."""
+    from neurodyn.simulate.agents import rescorla_wagner
+
+    behaviour = rescorla_wagner(n_participants=3, n_trials=N_TIME, key=0, perseveration=0.5)
+    missing = np.random.default_rng(1).uniform(size=behaviour["activity"].shape) < 0.05
+    return recording.hide(behaviour, missing)
+
+
+EXAMPLES: dict[str, Example] = {
+    "mean": Example(lambda: registry.create("mean"), counts),
+    "persistence": Example(lambda: registry.create("persistence", max_lag=5), continuous),
+    "ar_ridge": Example(
+        lambda: registry.create("ar_ridge", order=2), continuous, reference="past", modes=("past", "present")
+    ),
+    "direct_ridge": Example(
+        lambda: registry.create("direct_ridge", order=1, max_horizon=4),
+        continuous,
+        reference="past",
+        modes=("past", "present"),
+    ),
+    "smoothed_rate": Example(lambda: registry.create("smoothed_rate", width=0.2), counts, reference="past"),
+    "trial_average": Example(lambda: registry.create("trial_average"), counts, needs_trials=True),
+    "factor_analysis": Example(
+        lambda: registry.create("factor_analysis", rank=1, max_iterations=200), continuous
+    ),
+    "rescorla_wagner": Example(
+        lambda: registry.create("rescorla_wagner", max_iterations=3, unknown="prior"), choices, unit_count=1
+    ),
+    "hmm": Example(
+        lambda: registry.create("hmm", n_states=2),
+        continuous,
+        options={"restarts": 2, "max_iterations": 30},
+        tolerance=1e-3,
+    ),
+    "pipeline": Example(
+        lambda: registry.create(
+            "pipeline",
+            parts=(Standardise(by="trial", unknown="prior"), PCA(2), registry.create("ar_ridge", order=1)),
+        ),
+        continuous,
+        reference="past",
+        modes=("past", "present"),
+        tolerance=1e-4,
+    ),
+}
+
+MORE_PIPELINES: dict[str, Example] = {
+    "high pass": Example(
+        lambda: registry.create(
+            "pipeline", parts=(HighPass(cutoff=0.3), registry.create("factor_analysis", rank=1))
+        ),
+        continuous,
+    ),
+    "embedding": Example(
+        lambda: registry.create(
+            "pipeline",
+            parts=(TimeDelayEmbedding((0, 1, -1)), registry.create("ar_ridge", order=1, strength=0.1)),
+        ),
+        continuous,
+        reference="past",
+        modes=("past", "present"),
+    ),
+}
