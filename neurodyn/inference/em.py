@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from neurodyn.inference.emissions.base import Emission
+from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import forward_backward
 
 FLOOR = 1e-30
@@ -103,6 +103,13 @@ class Sequence(NamedTuple):
     valid: Bool[Array, " time"]  # False in the padding
 
 
+def filled_history(emission: Emission, parameters: HMMParameters, data: Any) -> Any:
+    """The data, with missing predecessors of an autoregression at their filtered expectation."""
+    if isinstance(emission, AutoregressiveGaussian):
+        return emission.fill_history(parameters.emission, data, parameters.transition, parameters.initial)
+    return data
+
+
 def em_step(
     emission: Emission, prior: TransitionPrior, sequence: Sequence, parameters: HMMParameters
 ) -> tuple[HMMParameters, Array, Array, Array]:
@@ -130,11 +137,12 @@ def em_step(
     Array
         Expected number of bins in each state, shape ``(state,)``.
     """
-    log_likelihood = emission.log_likelihood(parameters.emission, sequence.data)
+    data = filled_history(emission, parameters, sequence.data)
+    log_likelihood = emission.log_likelihood(parameters.emission, data)
     messages = forward_backward(
         log_likelihood, parameters.transition, parameters.initial, sequence.start, valid=sequence.valid
     )
-    statistics = emission.statistics(messages.smoothed, sequence.data, parameters.emission)
+    statistics = emission.statistics(messages.smoothed, data, parameters.emission)
     initial, transition = prior.maximise(messages.initial_counts, messages.transition_counts, parameters)
     updated = HMMParameters(initial, transition, emission.maximise(statistics, parameters.emission))
     log_prior = emission.log_prior(parameters.emission, sequence.data) + prior.log_density(
@@ -173,7 +181,9 @@ def _choose(condition: Array, yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
-def _squarem(emission: Emission, p0: HMMParameters, p1: HMMParameters, p2: HMMParameters) -> HMMParameters:
+def _squarem(
+    emission: Emission, data: Any, p0: HMMParameters, p1: HMMParameters, p2: HMMParameters
+) -> HMMParameters:
     """Extrapolate from three successive EM iterates, in unconstrained coordinates."""
 
     def relax(parameters: HMMParameters) -> Any:
@@ -192,7 +202,9 @@ def _squarem(emission: Emission, p0: HMMParameters, p1: HMMParameters, p2: HMMPa
     jumped = jax.tree.map(lambda a, b, c: a + 2 * alpha * b + alpha**2 * c, u0, r, v)
     initial, transition, emitted = jumped
     return HMMParameters(
-        jax.nn.softmax(initial), jax.nn.softmax(transition, axis=-1), emission.constrain(emitted)
+        jax.nn.softmax(initial),
+        jax.nn.softmax(transition, axis=-1),
+        emission.project(emission.constrain(emitted), data),
     )
 
 
@@ -220,7 +232,7 @@ def _advance(
         (state.phase == 1) | (not accelerate), jnp.where(small, state.small_steps + 1, 0), state.small_steps
     )
     if accelerate:
-        jumped = _squarem(emission, state.anchor, state.query, updated)
+        jumped = _squarem(emission, sequence.data, state.anchor, state.query, updated)
         query = _choose(
             state.phase == 1,
             jumped,

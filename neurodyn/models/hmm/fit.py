@@ -12,13 +12,14 @@ import xarray as xr
 from neurodyn.errors import ModelError
 from neurodyn.inference.em import HMMParameters, Sequence
 from neurodyn.inference.emissions.base import Emission
-from neurodyn.inference.message_passing import Messages, predict_states
+from neurodyn.inference.message_passing import Messages
 from neurodyn.models.base import Prediction
 from neurodyn.models.hmm.layout import Layout, lay_out
 from neurodyn.models.hmm.states import (
     decode,
     draw_values,
     expected,
+    forecast,
     from_dataset,
     match_paths,
     posterior,
@@ -90,19 +91,24 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
         """Mixture over states of each state's expectation."""
         del key
         layout, sequence, parameters, messages = self._messages(recording)
-        data = sequence.data
         if mode == "past":
-            probability = predict_states(
-                messages.filtered, parameters.transition, parameters.initial, sequence.start, horizon
+            mean, variance = forecast(
+                parameters, messages.filtered, sequence, emission=self.emission, horizon=horizon
             )
-            data = self.emission.prepare(layout.values, np.zeros_like(layout.mask), layout.start)
         else:
             probability = messages.smoothed if mode == "all" else messages.filtered
-        mean, variance = expected(parameters, probability, data, emission=self.emission)
+            mean, variance = expected(
+                parameters, probability, sequence.data, emission=self.emission, conditional=True
+            )
         if mean.ndim == 3:
             categories = tuple(range(mean.shape[2]))
             return Prediction(layout.scatter(np.asarray(mean)), None, categories)
         return Prediction(layout.scatter(np.asarray(mean)), layout.scatter(np.asarray(variance)))
+
+    def _likelihood_attrs(self, recording: xr.Dataset) -> dict[str, str]:
+        """An autoregression with a missing predecessor has an estimate only."""
+        exact = self.emission.reach == 0 or _predecessors_known(recording, self.emission.reach)
+        return {"kind": "exact" if exact else "estimate", "space": self.space}
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Log normalisers of the forward pass."""
@@ -210,3 +216,13 @@ def _draw_paths(key: jax.Array, parameters: HMMParameters, n_time: int, n_trials
         return jnp.concatenate([first[None], rest])
 
     return jax.vmap(one)(jax.random.split(key, n_trials))
+
+
+def _predecessors_known(recording: xr.Dataset, reach: int) -> bool:
+    """Whether every observed entry has its `reach` predecessors observed, trial starts apart."""
+    _, mask = arrays(recording)
+    seen, whole = np.any(mask, axis=2), np.all(mask, axis=2)
+    return all(
+        bool((whole[:, reach - lag : mask.shape[1] - lag] | ~seen[:, reach:]).all())
+        for lag in range(1, reach + 1)
+    )

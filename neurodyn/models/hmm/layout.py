@@ -77,9 +77,9 @@ def lay_out(values: np.ndarray, mask: np.ndarray, *, strip: bool) -> Layout:
         stripped data would fit into half of it, so that folds of one recording share a compiled function.
     """
     n_trials, n_time, n_units = values.shape
-    seen = mask.any(axis=2)
+    seen = np.any(mask, axis=2)
     if strip:
-        last = np.where(seen.any(axis=1), n_time - np.argmax(seen[:, ::-1], axis=1), 0)
+        last = np.where(np.any(seen, axis=1), n_time - np.argmax(seen[:, ::-1], axis=1), 0)
     else:
         last = np.full(n_trials, n_time)
     keep = np.arange(n_time)[None, :] < last[:, None]

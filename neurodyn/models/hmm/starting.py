@@ -50,7 +50,7 @@ def from_labels(
     key: jax.Array, emission: Emission, data: Any, layout: Layout, labels: np.ndarray, n_states: int
 ) -> HMMParameters:
     """One M-step from an assignment of bins to states; transitions are counted, with a weak prior."""
-    seen = layout.mask.any(axis=1)
+    seen = np.any(layout.mask, axis=1)
     responsibilities = np.zeros((len(labels), n_states), layout.values.dtype)
     responsibilities[seen, labels[seen]] = 1.0
     emitted = _first_maximisation(key, data, jnp.asarray(responsibilities), emission=emission)

@@ -3,16 +3,17 @@
 import functools
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
-from neurodyn.inference.em import HMMParameters, Sequence
+from neurodyn.inference.em import HMMParameters, Sequence, filled_history
 from neurodyn.inference.em_driver import Run
-from neurodyn.inference.emissions.base import Emission
-from neurodyn.inference.message_passing import Messages, forward_backward
+from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
+from neurodyn.inference.message_passing import Messages, forward_backward, predict_states
 from neurodyn.inference.viterbi import viterbi
 from neurodyn.models.hmm.layout import Layout
 
@@ -22,7 +23,8 @@ UNIT_DIMS = ("unit", "unit_2")
 @functools.partial(jax.jit, static_argnames=("emission",))
 def posterior(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> Messages:
     """Messages of a flat sequence at given parameters."""
-    log_likelihood = emission.log_likelihood(parameters.emission, sequence.data)
+    data = filled_history(emission, parameters, sequence.data)
+    log_likelihood = emission.log_likelihood(parameters.emission, data)
     return forward_backward(
         log_likelihood, parameters.transition, parameters.initial, sequence.start, valid=sequence.valid
     )
@@ -34,18 +36,52 @@ def likeliest(parameters: HMMParameters, sequence: Sequence, *, emission: Emissi
     return jnp.argmax(posterior(parameters, sequence, emission=emission).smoothed, axis=1).astype(jnp.int16)
 
 
-@functools.partial(jax.jit, static_argnames=("emission",))
+@functools.partial(jax.jit, static_argnames=("emission", "conditional"))
 def expected(
-    parameters: HMMParameters, probability: jax.Array, data: Any, *, emission: Emission
+    parameters: HMMParameters, probability: jax.Array, data: Any, *, emission: Emission, conditional: bool
 ) -> tuple[jax.Array, jax.Array]:
-    """Mean and variance of a fresh replicate of every flat entry."""
-    return emission.predict_mean(parameters.emission, probability, data)
+    """Mean and variance of a fresh replicate of every flat entry.
+
+    With `conditional` False nothing observed in the bin itself is used.
+    """
+    filled = filled_history(emission, parameters, data)
+    return emission.predict_mean(parameters.emission, probability, filled, conditional)
+
+
+@functools.partial(jax.jit, static_argnames=("emission", "horizon"))
+def forecast(
+    parameters: HMMParameters, filtered: jax.Array, sequence: Sequence, *, emission: Emission, horizon: int
+) -> tuple[jax.Array, jax.Array]:
+    """Mean and variance of every flat entry given the bins up to ``t - horizon``.
+
+    Under an autoregression the predecessors younger than the horizon are themselves forecasts.
+    """
+    transition, initial = parameters.transition, parameters.initial
+    if not isinstance(emission, AutoregressiveGaussian):
+        probability = predict_states(filtered, transition, initial, sequence.start, horizon)
+        return emission.predict_mean(parameters.emission, probability, sequence.data, False)
+    data = filled_history(emission, parameters, sequence.data)
+    n_units = data.values.shape[1]
+    observed, ahead = data.history, []
+    mean = variance = jnp.zeros_like(data.values)
+    for step in range(1, horizon + 1):
+        younger = [
+            jnp.roll(ahead[step - lag - 1], lag, axis=0) for lag in range(1, min(step, emission.order + 1))
+        ]
+        kept = observed[:, len(younger) * n_units :]
+        history = jnp.concatenate([*younger, kept], axis=1)
+        shifted = eqx.tree_at(lambda d: d.history, data, jnp.where(data.usable[:, None], history, observed))
+        probability = predict_states(filtered, transition, initial, sequence.start, step)
+        mean, variance = emission.predict_mean(parameters.emission, probability, shifted, False)
+        ahead.append((mean - data.centre) / data.scale)
+    return mean, variance
 
 
 @functools.partial(jax.jit, static_argnames=("emission",))
 def decode(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> jax.Array:
     """Most probable path through the states."""
-    log_likelihood = emission.log_likelihood(parameters.emission, sequence.data)
+    data = filled_history(emission, parameters, sequence.data)
+    log_likelihood = emission.log_likelihood(parameters.emission, data)
     return viterbi(log_likelihood, parameters.transition, parameters.initial, sequence.start).path
 
 
