@@ -73,9 +73,8 @@ def fit_drawings(fit: Fit, recording: xr.Dataset) -> tuple[list[Drawing], list[t
         Drawing(
             lambda width: maps.plot_transitions(held, recording, width=width),
             alt=f"Graph and matrix of the transitions between {share.size} states.",
-            caption="Left, where the chain goes when it leaves a state; circles are as large as the time spent there, "
-            "arrows below 5 % are left out. Right, transition probabilities per bin; the diagonal is "
-            "staying.",
+            caption="The graph: where the chain goes when it leaves a state; circles are as large as the time spent there, "
+            "arrows below 5 % are left out. The matrix: probabilities per bin; the diagonal is staying.",
             width=7.0,
             name="transitions",
         ),

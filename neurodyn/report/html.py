@@ -74,9 +74,9 @@ def table(
         )
         kind = f' class="{classes[index]}"' if index < len(classes) and classes[index] else ""
         body.append(f"<tr{kind}>{cells}</tr>")
-    title = f"<caption>{text(caption)}</caption>" if caption else ""
+    title = f'<p class="quiet">{text(caption)}</p>' if caption else ""
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption or "table")}"><table>{title}'
+        f'{title}<div class="scroll" tabindex="0" role="region" aria-label="{text(caption or "table")}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
@@ -150,11 +150,10 @@ figcaption { color: var(--quiet); font-size: 14px; margin-top: 4px; max-width: 7
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 28px; align-items: start; }
 .scroll { overflow-x: auto; margin: 10px 0 18px; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; min-width: 100%; }
-caption { text-align: left; color: var(--quiet); padding-bottom: 6px; }
 th, td { text-align: right; padding: 6px 12px; border-bottom: 1px solid var(--line); white-space: nowrap;
   vertical-align: top; }
 th:first-child, td.words { text-align: left; } thead th { font-weight: 600; border-bottom: 1.5px solid var(--quiet);
-  vertical-align: bottom; white-space: normal; }
+  vertical-align: bottom; white-space: normal; min-width: 7.5em; }
 tbody th { font-weight: 400; position: sticky; left: 0; background: #fff; }
 tr.model th { font-weight: 600; } tr.bound th, tr.bound td { color: var(--quiet); font-style: italic; }
 td small { color: var(--quiet); display: block; } td b { color: var(--accent); }

@@ -151,8 +151,8 @@ def plot_state_means(fit: Fit, recording: xr.Dataset | None = None, *, width: fl
     Returns
     -------
     matplotlib.figure.Figure
-        Heat map (state, unit), each unit relative to its mean over states and scaled by the largest
-        deviation; rates from 0.
+        Heat map (state, unit): rates as a share of the unit's largest; others in standard deviations from the unit's
+        mean in the recording, or without one as deviations from its mean over states.
 
     Raises
     ------
@@ -169,9 +169,16 @@ def plot_state_means(fit: Fit, recording: xr.Dataset | None = None, *, width: fl
     figure = new_figure(width, 0.26 * n_states + 1.35)
     axes = figure.add_subplot()
     rates = name == "rate"
-    shown = values if rates else values - np.nanmean(values, axis=0, keepdims=True)
+    label = f"{name}, deviation over states"
     if rates:
-        shown = shown / np.maximum(shown.max(axis=0, keepdims=True), 1e-12)
+        shown, label = values / np.maximum(values.max(axis=0, keepdims=True), 1e-12), "rate / largest rate"
+    elif recording is not None:
+        activity = recording["activity"].values.reshape(-1, n_units).astype(np.float64)
+        spread = np.nanstd(activity, axis=0)
+        shown = (values - np.nanmean(activity, axis=0)) / np.where(spread > 0, spread, 1.0)
+        label = "standard deviations from the mean"
+    else:
+        shown = values - np.nanmean(values, axis=0, keepdims=True)
     limit = max(float(np.nanmax(np.abs(shown))), 1e-12) if np.isfinite(shown).any() else 1.0
     image = axes.imshow(
         shown[:, order],
@@ -185,7 +192,7 @@ def plot_state_means(fit: Fit, recording: xr.Dataset | None = None, *, width: fl
     label_ticks(axes, [names(means["unit"].values, 14)[i] for i in order], "x", room=0.8 * width)
     tidy(axes, y="state", x=f"{n_units} units, similar ones side by side", frame=())
     axes.tick_params(length=0)
-    _bar(figure, image, axes, "rate / largest rate" if rates else f"{name}, deviation over states")
+    _bar(figure, image, axes, label)
     return figure
 
 
@@ -226,7 +233,7 @@ def plot_connectivity(
     rows = -(-n_states // max(2, int(width // 1.75)))
     columns = max(2, -(-n_states // rows))
     side = width / columns
-    figure = new_figure(width, rows * (side + 0.12) + 0.45)
+    figure = new_figure(width, rows * (side + 0.16) + 0.75)
     grid = np.atleast_2d(figure.subplots(rows, columns, squeeze=False))
     image = None
     for k, axes in enumerate(grid.ravel()):

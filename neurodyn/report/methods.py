@@ -11,11 +11,10 @@ import xarray as xr
 
 from neurodyn.models.citations import ENTRIES, bibtex
 from neurodyn.report.html import text
-from neurodyn.report.style import duration
-from neurodyn.report.words import number
+from neurodyn.report.style import duration, number
 
 if TYPE_CHECKING:
-    from neurodyn.validation import Comparison
+    from neurodyn.validation.comparison import Comparison
 
 PACKAGES = ("neurodyn", "jax", "numpy", "scipy", "xarray", "matplotlib")
 

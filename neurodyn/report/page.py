@@ -14,7 +14,8 @@ from neurodyn.models.base import Fit
 from neurodyn.report import html, methods, sections, words
 
 if TYPE_CHECKING:
-    from neurodyn.validation import Comparison
+    from neurodyn.validation.comparison import Comparison
+    from neurodyn.validation.selection import Sweep
 
 LARGEST = 3_000_000
 RESOLUTIONS = (160, 120, 90, 64)
@@ -23,6 +24,7 @@ NAVIGATION = (
     ("data", "Data"),
     ("scores", "Scores"),
     ("fit", "The fit"),
+    ("choice", "The choice"),
     ("warnings", "Warnings"),
     ("methods", "Methods"),
 )
@@ -35,6 +37,7 @@ def write(
     title: str | None = None,
     command: str | None = None,
     fit: Fit | None = None,
+    sweep: "Sweep | None" = None,
 ) -> pathlib.Path:
     """Write a comparison as one HTML file with everything in it, under 3 MB.
 
@@ -54,6 +57,8 @@ def write(
         The shell command that makes this page; without it the page shows Python.
     fit : Fit, optional
         A fit to the whole recording to show; default: the best model with states, on the first fold.
+    sweep : Sweep, optional
+        From `neurodyn.validation.sweep`: how the number of states (or another hyperparameter) was chosen.
 
     Returns
     -------
@@ -90,7 +95,7 @@ def write(
     if not target.parent.is_dir():
         raise FileError(f"the folder {target.parent} does not exist; make it before writing {target.name}.")
     for resolution in RESOLUTIONS:
-        content = _compose(comparison, title, command, fit, resolution).encode("utf-8")
+        content = _compose(comparison, title, command, fit, sweep, resolution).encode("utf-8")
         if len(content) < LARGEST:
             break
     else:
@@ -118,7 +123,12 @@ def _umask() -> int:
 
 
 def _compose(
-    comparison: "Comparison", title: str | None, command: str | None, fit: Fit | None, dpi: float
+    comparison: "Comparison",
+    title: str | None,
+    command: str | None,
+    fit: Fit | None,
+    sweep: "Sweep | None",
+    dpi: float,
 ) -> str:
     """The whole page as text."""
     extra = () if fit is None else fit.trace.warnings
@@ -126,6 +136,9 @@ def _compose(
         body, present = _many(comparison, dpi)
     else:
         body, present = _one(comparison, fit, dpi)
+    if sweep is not None:
+        body += sections.sweep_section(sweep, dpi)
+        present.add("choice")
     body += sections.warning_section(comparison, extra)
     body += sections.method_section(comparison, comparison.recording, command, fit)
     heading = title or _title(comparison)

@@ -1,7 +1,7 @@
 """Figures of held-out scores: models side by side, restarts, and the number of states."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,8 @@ from neurodyn.report.style import (
     TEXT,
     names,
     new_figure,
+    number,
+    state_colour,
     tidy,
 )
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from neurodyn.validation import Comparison
+    from neurodyn.validation.comparison import Comparison
+    from neurodyn.validation.selection import Sweep
 
 SHORT = {
     "r2": "R²",
@@ -44,7 +47,7 @@ SHORT = {
     "log_likelihood_per_entry": "log-likelihood gain (nats per entry)",
     "log_likelihood_per_spike": "log-likelihood gain (bits per spike)",
 }
-LEAST_SHOWN = -1.0
+KINDS = {"exact": "", "bound": " (lower bound)", "estimate": " (estimate)"}
 
 
 def metric_name(metric: str) -> str:
@@ -52,7 +55,7 @@ def metric_name(metric: str) -> str:
     for kind in ("exact", "bound", "estimate"):
         if metric.endswith(f"_{kind}"):
             stem = metric.removesuffix(f"_{kind}")
-            return f"{SHORT.get(stem, stem)}, {kind}"
+            return SHORT.get(stem, stem) + KINDS[kind]
     return SHORT.get(metric, metric.replace("_", " "))
 
 
@@ -70,8 +73,15 @@ def headline_metrics(scores: xr.Dataset, limit: int = 2) -> list[str]:
         if known and not repeated:
             chosen.append(metric)
     likelihood = [metric for metric in chosen if metric.startswith("log_likelihood")]
+    likelihood.sort(key=lambda metric: not _has_contender(scores, metric))
     others = [metric for metric in chosen if metric not in likelihood]
     return (others[:1] + likelihood[:1] + others[1:] + likelihood[1:])[:limit]
+
+
+def _has_contender(scores: xr.Dataset, metric: str) -> bool:
+    """Whether a model that is no baseline has this score."""
+    own = scores["value"].sel(metric=metric).isel(model=np.flatnonzero(~scores["is_baseline"].values))
+    return bool(np.isfinite(own).any())
 
 
 def plot_scores(
@@ -132,11 +142,11 @@ def plot_scores(
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     for axes, (protocol, metric) in zip(grid, panels, strict=False):
-        _draw_panel(axes, comparison, protocol, metric)
+        _draw_panel(axes, comparison, protocol, metric, titled=len(rows) > 1)
     return figure
 
 
-def _draw_panel(axes: "Axes", comparison: "Comparison", protocol: str, metric: str) -> None:
+def _draw_panel(axes: "Axes", comparison: "Comparison", protocol: str, metric: str, *, titled: bool) -> None:
     """One metric under one protocol."""
     table = comparison.scores.sel(protocol=protocol, metric=metric)
     value = table["value"].values
@@ -166,7 +176,7 @@ def _draw_panel(axes: "Axes", comparison: "Comparison", protocol: str, metric: s
             clip_on=False,
         )
         axes.annotate(
-            f"{value[k]:.3g}",
+            number(value[k]),
             (1.0, row),
             xycoords=("axes fraction", "data"),
             xytext=(4, 0),
@@ -191,7 +201,8 @@ def _draw_panel(axes: "Axes", comparison: "Comparison", protocol: str, metric: s
     for row in range(len(order)):
         axes.axhline(row, color=FAINT, lw=0.6, zorder=-1)
     tidy(axes, x=metric_name(metric) + ("" if higher else " (lower is better)"), frame=("bottom",))
-    axes.set_title(protocol, fontsize=TEXT, color=INK, loc="left", fontweight="bold")
+    if titled:
+        axes.set_title(protocol, fontsize=TEXT, color=INK, loc="left", fontweight="bold")
     axes.tick_params(axis="y", length=0)
 
 
@@ -273,3 +284,84 @@ def plot_restarts(fit: Fit, *, width: float = 6.0) -> "Figure":
 def _agreement(agreement: float) -> str:
     """Agreement of the restarts in words."""
     return f"restarts agree on {agreement:.0%} of bins" if np.isfinite(agreement) else "restarts"
+
+
+def plot_sweep(sweep: "Sweep", *, width: float = 4.8) -> "Figure":
+    """Held-out score against a hyperparameter, such as the number of states, with standard errors.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        From `neurodyn.validation.sweep`; a grid with two hyperparameters gives one line for each value of the second.
+    width : float
+        Width in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Dots with standard errors; thin lines are folds; the ring marks the chosen setting.
+
+    Raises
+    ------
+    NotApplicable
+        If the grid has more than two hyperparameters.
+    """
+    table = sweep.table
+    dims = [str(dim) for dim in table["score"].dims]
+    if len(dims) > 2:
+        raise NotApplicable(
+            f"the sweep is over {len(dims)} hyperparameters ({', '.join(dims)}); select two of its table to plot."
+        )
+    first, rest = dims[0], dims[1:]
+    values = table[first].values
+    numeric = np.issubdtype(values.dtype, np.number)
+    place = values.astype(float) if numeric else np.arange(len(values), dtype=float)
+    figure = new_figure(width, 2.9)
+    axes = figure.add_subplot()
+    chosen = sweep.best
+    for line, other in enumerate(table[rest[0]].values if rest else [None]):
+        here = table.isel({rest[0]: line}) if rest else table
+        colour = ACCENT if not rest else state_colour(line)
+        score, error = here["score"].values, np.nan_to_num(here["standard_error"].values)
+        if not rest:
+            axes.plot(
+                place, here["fold_score"].transpose(first, "fold").values, color=FAINT, lw=0.9, zorder=0
+            )
+        axes.errorbar(
+            place,
+            score,
+            yerr=error,
+            color=colour,
+            marker="o",
+            ms=5,
+            lw=1.4,
+            elinewidth=1.6,
+            label=f"{other}",
+            capsize=0,
+        )
+        mine = not rest or chosen[rest[0]] == other
+        at = [k for k, value in enumerate(values) if mine and value == chosen[first]]
+        axes.plot(place[at], score[at], ls="", marker="o", ms=12, mfc="none", mec=INK, mew=1.2)
+    if len(values) <= 15:
+        axes.set_xticks(place, [str(value) for value in values])
+    finite = np.isfinite(table["score"].values)
+    _zoom(axes, table["score"].values[finite], np.nan_to_num(table["standard_error"].values)[finite])
+    tidy(
+        axes,
+        x=first.replace("n_states", "number of states").replace("_", " "),
+        y=metric_name(str(table.attrs["metric"])),
+    )
+    if rest:
+        legend = axes.legend(
+            title=rest[0].replace("_", " "), fontsize=SMALL, title_fontsize=SMALL, frameon=False
+        )
+        legend.get_title().set_color(INK)
+    return figure
+
+
+def _zoom(axes: "Axes", score: np.ndarray, error: np.ndarray) -> None:
+    """Limit the axis to scores and their errors; single folds may leave it."""
+    if score.size:
+        low, high = float((score - error).min()), float((score + error).max())
+        margin = 0.12 * max(high - low, 1e-9)
+        axes.set_ylim(low - margin, high + margin)

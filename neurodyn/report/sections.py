@@ -9,11 +9,13 @@ from neurodyn.models.base import Fit
 from neurodyn.recording import describe, fingerprint
 from neurodyn.report import drawings, methods, scores, views, words
 from neurodyn.report.html import Drawing, definitions, figure, section, table, text
-from neurodyn.report.style import duration
+from neurodyn.report.style import duration, number
 
 if TYPE_CHECKING:
-    from neurodyn.validation import Comparison
+    from neurodyn.validation.comparison import Comparison
+    from neurodyn.validation.selection import Sweep
 
+MODALITIES = {"fmri": "fMRI", "ieeg": "iEEG", "eeg": "EEG", "meg": "MEG", "lfp": "LFP"}
 CLASSES = {"beats": "beats", "falls short": "short", "floor": "short", "ties": "open", "unjudged": "open"}
 TAGS = {
     "beats": "beats the best baseline",
@@ -31,11 +33,16 @@ def verdict(comparison: "Comparison", identity: str = "verdict") -> str:
     for found in words.findings(comparison):
         items.append(
             f'<li class="{CLASSES.get(found.outcome, "")}"><b>{text(found.protocol)}: '
-            f'{text(scores.metric_name(found.metric))} <span class="tag">{text(TAGS[found.outcome])}</span></b>'
+            f'{text(scores.metric_name(found.metric))} <span class="tag">{text(_tag(found))}</span></b>'
             f"{text(found.sentence)}</li>"
         )
     headline = f'<p class="headline">{text(words.headline(comparison))}</p>'
     return section(identity, "Verdict", headline, f'<ul class="findings">{"".join(items)}</ul>')
+
+
+def _tag(found: words.Finding) -> str:
+    """A finding in a few words."""
+    return TAGS[found.outcome] + (", below the floor" if found.under and found.outcome != "floor" else "")
 
 
 def data(recording: xr.Dataset, dpi: float, identity: str = "data") -> str:
@@ -53,10 +60,16 @@ def data(recording: xr.Dataset, dpi: float, identity: str = "data") -> str:
     return section(
         identity,
         "Data",
-        f"<p>{text(lines[0][0].upper() + lines[0][1:])}.</p>",
+        f"<p>{text(_modality(lines[0]))}.</p>",
         figure(drawings.data_drawing(recording), dpi),
         definitions(pairs),
     )
+
+
+def _modality(line: str) -> str:
+    """The first line of a description, with the modality as people write it."""
+    first, _, rest = line.partition(" ")
+    return f"{MODALITIES.get(first, first.capitalize())} {rest}"
 
 
 def score_section(comparison: "Comparison", dpi: float, identity: str = "scores") -> str:
@@ -109,43 +122,35 @@ def _score_table(comparison: "Comparison", protocol: str) -> str:
         str(m) for m in here["metric"].values if scores.has_values(comparison.scores, protocol, str(m))
     ]
     main = words.main_metric(comparison.scores, protocol) or metrics[0]
-    order = _ranked(here, main)
-    header = ["model", *(text(scores.metric_name(m)) for m in metrics)]
-    header += [f"difference from the best baseline ({text(scores.metric_name(main))})", "p", "fit (s)"]
+    order = words.ranked(here, main)
+    metrics = [main, *(metric for metric in metrics if metric != main)]
+    header = ["model", text(scores.metric_name(main)), "difference from the best baseline", "p"]
+    header += [*(text(scores.metric_name(m)) for m in metrics[1:]), "fit (s)"]
     rows, classes = [], []
     for name in order:
-        row = [text(name)]
-        for metric in metrics:
-            row.append(_cell(here.sel(metric=metric), name, comparison, protocol, metric))
-        row += _difference(here.sel(metric=main, model=name), name)
+        cells = [_cell(here.sel(metric=metric), name, comparison, protocol, metric) for metric in metrics]
+        row = [text(name), cells[0], *_difference(here.sel(metric=main, model=name), name), *cells[1:]]
         row.append(text(f"{float(here['seconds_fit'].sel(model=name)):.2g}") if "seconds_fit" in here else "")
         rows.append(row)
         classes.append("" if bool(here["is_baseline"].sel(model=name)) else "model")
     for null in comparison.nulls:
         if null.protocol == protocol and not bool(here["is_baseline"].sel(model=null.model)):
-            shown = f"{words.number(null.value)}<small>{words.span(null.lower, null.upper)}</small>"
+            shown = f"{number(null.value)}<small>{words.span(null.lower, null.upper)}</small>"
             cells = [shown if metric == null.metric else "" for metric in metrics]
             mark = " (leaks)" if null.leaking else ""
-            rows.append([text(f"{null.model} on {null.null.replace('_', ' ')}{mark}"), *cells, "", "", ""])
+            label = text(f"{null.model} on {null.null.replace('_', ' ')}{mark}")
+            rows.append([label, cells[0], "", "", *cells[1:], ""])
             classes.append("bound")
     for label, coordinate in (("floor: knows nothing", "floor"), ("ceiling: perfection", "perfect")):
         limits = [float(here[coordinate].sel(metric=m)) for m in metrics]
         if np.isfinite(limits).any():
-            cells = [words.number(v) if np.isfinite(v) else "no bound" for v in limits]
-            rows.append([label, *cells, "", "", ""])
+            cells = [number(v) if np.isfinite(v) else "no bound" for v in limits]
+            rows.append([label, cells[0], "", "", *cells[1:], ""])
             classes.append("bound")
     entries = int(here["n_entries"].sel(metric=main).max())
     level = comparison.scores.attrs.get("level", 0.95)
     caption = f"{protocol}: {entries:,} held-out entries; brackets are {level:.0%} intervals, bold the best of a column"
     return table(header, rows, caption=caption, classes=classes)
-
-
-def _ranked(here: xr.Dataset, main: str) -> list[str]:
-    """Models, the best first, those without a score last."""
-    column = here.sel(metric=main)
-    sign = -1.0 if bool(column["higher_is_better"]) else 1.0
-    key = np.where(np.isfinite(column["value"].values), sign * column["value"].values, np.inf)
-    return [str(here["model"].values[i]) for i in np.argsort(key, kind="stable")]
 
 
 def _cell(column: xr.Dataset, name: str, comparison: "Comparison", protocol: str, metric: str) -> str:
@@ -155,7 +160,7 @@ def _cell(column: xr.Dataset, name: str, comparison: "Comparison", protocol: str
     if not np.isfinite(float(row["value"])):
         return f'<span title="{text(comparison.reason(protocol, metric, name))}">–</span>'
     best = float(value.max() if bool(column["higher_is_better"]) else value.min())
-    shown = text(words.number(row["value"]))
+    shown = text(number(row["value"]))
     shown = f"<b>{shown}</b>" if float(row["value"]) == best else shown
     return f"{shown}<small>{words.span(row['lower'], row['upper'])}</small>"
 
@@ -169,26 +174,30 @@ def _difference(row: xr.Dataset, name: str) -> list[str]:
     ends = words.span(row["difference_lower"], row["difference_upper"])
     p = float(row["p_adjusted"])
     return [
-        f"{words.number(row['difference'])}<small>{ends}</small>",
+        f"{number(row['difference'])}<small>{ends}</small>",
         text("–" if not np.isfinite(p) else "< 0.001" if p < 0.001 else f"{p:.2g}"),
     ]
 
 
 def _reasons(comparison: "Comparison") -> list[str]:
-    """Why scores are missing, one line each."""
-    found = []
+    """Why scores are missing, one line for each reason."""
+    found: dict[tuple[str, str, str], list[str]] = {}
     for (protocol, metric, model), reason in comparison.not_applicable.items():
+        found.setdefault((protocol, metric, reason), []).append(model)
+    lines = []
+    for (protocol, metric, reason), models in found.items():
+        who = ", ".join(model for model in models if model)
         place = ", ".join(
-            part for part in (protocol, scores.metric_name(metric) if metric else "", model) if part
+            part for part in (protocol, scores.metric_name(metric) if metric else "", who) if part
         )
-        found.append(f"{place}: {reason}")
-    return list(dict.fromkeys(found))
+        lines.append(f"{place}: {reason}")
+    return lines
 
 
 def chosen_fit(comparison: "Comparison") -> tuple[Fit, str, str] | None:
     """The fit to show where none is given: the best model with states, on the first fold."""
     for found in words.findings(comparison):
-        ranked = _ranked(comparison.scores.sel(protocol=found.protocol), found.metric)
+        ranked = words.ranked(comparison.scores.sel(protocol=found.protocol), found.metric)
         for name in ranked:
             fits = comparison.fits.get((found.protocol, name), [])
             if fits and views.has_states(fits[0]):
@@ -238,6 +247,50 @@ def fit_section(
     if restarts is not None:
         parts.append(figure(restarts, dpi))
     return section(identity, "The fit", *parts)
+
+
+def sweep_section(sweep: "Sweep", dpi: float, identity: str = "choice") -> str:
+    """How a hyperparameter was chosen by held-out score."""
+    held = sweep.table
+    chosen = ", ".join(
+        f"{name.replace('n_states', 'number of states')} {value}" for name, value in sweep.best.items()
+    )
+    rule = {
+        "one_standard_error": "the simplest setting whose paired deficit from the best one is within its standard error",
+        "best": "the best score",
+    }[sweep.rule]
+    flat = held.drop_dims("fold").to_dataframe().reset_index()
+    dims = [str(dim) for dim in held["score"].dims]
+    rows = [
+        [
+            *(text(row[dim]) for dim in dims),
+            f"{number(row['score'])}<small>± {number(row['standard_error'])}</small>",
+            number(row["deficit"]),
+            f"{row['agreement']:.0%}" if np.isfinite(row["agreement"]) else "–",
+        ]
+        for row in flat.to_dict("records")
+    ]
+    header = [
+        *(text(dim.replace("_", " ")) for dim in dims),
+        "held-out score",
+        "from the best",
+        "restarts agree",
+    ]
+    drawing = Drawing(
+        lambda width: scores.plot_sweep(sweep, width=width),
+        alt=f"Held-out score against {', '.join(dims)}; chosen: {chosen}.",
+        caption="Held-out score with its standard error; pale lines are single folds, the ring is the choice.",
+        width=4.8,
+        name="sweep",
+    )
+    return section(
+        identity,
+        "The choice",
+        f"<p>Chosen: {text(chosen)}, {text(rule)}. The choice saw the folds that the scores above are from, so those "
+        "of the chosen model are a little optimistic.</p>",
+        figure(drawing, dpi),
+        table(header, rows, caption=str(held.attrs.get("metric_label", held.attrs["metric"]))),
+    )
 
 
 def warning_section(comparison: "Comparison", extra: tuple[str, ...] = ()) -> str:

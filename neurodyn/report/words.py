@@ -7,9 +7,10 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.report.scores import has_values, headline_metrics, metric_name
+from neurodyn.report.style import number
 
 if TYPE_CHECKING:
-    from neurodyn.validation import Comparison
+    from neurodyn.validation.comparison import Comparison
 
 FULL_NAMES = {
     "hmm": "the hidden Markov model",
@@ -39,7 +40,9 @@ class Finding:
     reference : str
         The best baseline, or "".
     outcome : str
-        One of `OUTCOMES`.
+        One of `OUTCOMES`, against the best baseline; "floor" where there is no other to compare with.
+    under : bool
+        Whether the model is no better than its floor.
     sentence : str
         The finding in words.
     """
@@ -50,6 +53,7 @@ class Finding:
     reference: str
     outcome: str
     sentence: str
+    under: bool = False
 
 
 def full_name(comparison: "Comparison", label: str) -> str:
@@ -61,11 +65,6 @@ def full_name(comparison: "Comparison", label: str) -> str:
     words = FULL_NAMES.get(name, name)
     states = getattr(model, "n_states", None)
     return f"{words} with {states} states" if states is not None else words
-
-
-def number(value: Any) -> str:
-    """Three significant digits with a true minus sign."""
-    return f"{float(value):.3g}".replace("-", "−")
 
 
 def span(low: Any, high: Any) -> str:
@@ -112,10 +111,15 @@ def finding(comparison: "Comparison", protocol: str, metric: str) -> Finding:
     against = number(here["value"].sel(model=reference))
     text = f"{opening}; the best baseline, {full_name(comparison, reference)}, {against}. {judged}"
     if under:
-        outcome = "floor"
         text += f" It is no better than the floor of {number(floor)}."
     return Finding(
-        protocol=protocol, metric=metric, model=best, reference=reference, outcome=outcome, sentence=text
+        protocol=protocol,
+        metric=metric,
+        model=best,
+        reference=reference,
+        outcome=outcome,
+        sentence=text,
+        under=under,
     )
 
 
@@ -196,8 +200,9 @@ def headline(comparison: "Comparison") -> str:
         text += f", where {_behind(comparison, main)}."
     else:
         text = f"{_capital(who)} does not hold against its baselines: {_behind(comparison, main)}."
-    if where["floor"]:
-        text += f" Under {_listed(where['floor'])} it is no better than knowing only the average."
+    under = [item.protocol for item in main if item.under]
+    if under:
+        text += f" Under {_listed(under)} it is no better than a prediction that knows nothing."
     if comparison.leaking:
         text += f" Do not trust {_listed(list(comparison.leaking))}: it scores on data in which there is nothing to find."
     if not comparison.complete:
@@ -232,3 +237,11 @@ def _behind(comparison: "Comparison", main: list[Finding]) -> str:
 def _listed(items: list[str]) -> str:
     """Items with commas and a final and."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
+
+
+def ranked(here: xr.Dataset, main: str) -> list[str]:
+    """Models, the best first, those without a score last."""
+    column = here.sel(metric=main)
+    sign = -1.0 if bool(column["higher_is_better"]) else 1.0
+    key = np.where(np.isfinite(column["value"].values), sign * column["value"].values, np.inf)
+    return [str(here["model"].values[i]) for i in np.argsort(key, kind="stable")]

@@ -1,0 +1,5 @@
+"""`python -m neurodyn.cli` is the command `neurodyn`."""
+
+from neurodyn.cli import main
+
+main()

@@ -1,0 +1,110 @@
+"""What the commands print: tables and verdicts on standard output."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas
+
+    from neurodyn.validation.comparison import Comparison
+
+WIDE = 100
+
+
+def console() -> Any:
+    """Standard output; as wide as the terminal, or wide enough for tables in a file."""
+    from rich.console import Console
+
+    out = Console(highlight=False, soft_wrap=False)
+    return out if out.is_terminal else Console(highlight=False, width=max(out.width, 110))
+
+
+def frame(table: "pandas.DataFrame", title: str) -> None:
+    """Print a data frame, columns without content left out."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(title=escape(title), title_justify="left", header_style="bold")
+    kept = [name for name in table.columns if any(_cell(value) for value in table[name])]
+    for name in kept:
+        drawn.add_column(str(name), overflow="fold")
+    for row in table[kept].itertuples(index=False):
+        drawn.add_row(*(escape(_cell(value)) for value in row))
+    console().print(drawn)
+
+
+def _cell(value: Any) -> str:
+    """A value of a table as text, nothing for what is missing."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return " x ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def scores(comparison: "Comparison") -> None:
+    """Print a table of scores for every protocol, the best model first."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from neurodyn.report.scores import headline_metrics, metric_name
+    from neurodyn.report.style import number
+    from neurodyn.report.words import main_metric, ranked, span
+
+    if comparison.parts:
+        for name, part in comparison.parts.items():
+            console().print(f"\n[bold]{escape(name)}[/bold]")
+            scores(part)
+        return
+    table = comparison.scores
+    for protocol in table["protocol"].values.astype(str):
+        main = main_metric(table, protocol)
+        if main is None:
+            continue
+        metrics = headline_metrics(table, limit=4)
+        drawn = Table(title=escape(f"held out: {protocol}"), title_justify="left", header_style="bold")
+        drawn.add_column("model")
+        for metric in metrics:
+            drawn.add_column(metric_name(metric), justify="right")
+        drawn.add_column("p", justify="right")
+        for name in ranked(table.sel(protocol=protocol), main):
+            row = table.sel(protocol=protocol, model=name)
+            cells = []
+            for metric in metrics:
+                here = row.sel(metric=metric)
+                value = float(here["value"])
+                cells.append(
+                    f"{number(value)} {span(here['lower'], here['upper'])}" if np.isfinite(value) else "–"
+                )
+            p = float(row["p_adjusted"].sel(metric=main))
+            cells.append("" if not np.isfinite(p) else "< 0.001" if p < 0.001 else f"{p:.2g}")
+            style = None if bool(row["is_baseline"]) else "bold"
+            drawn.add_row(escape(name), *(escape(cell) for cell in cells), style=style)
+        console().print(drawn)
+        floors = [
+            f"{metric_name(metric)} {number(table['floor'].sel(metric=metric))}"
+            for metric in metrics
+            if np.isfinite(float(table["floor"].sel(metric=metric)))
+        ]
+        console().print(f"  floor: {'; '.join(floors)}" if floors else "", style="dim")
+
+
+def verdict(comparison: "Comparison") -> None:
+    """Print the verdict in words."""
+    from rich.markup import escape
+
+    from neurodyn.report.words import findings, headline
+
+    out = console()
+    parts = comparison.parts or {"": comparison}
+    for name, part in parts.items():
+        out.print(f"\n[bold]{escape(name + ': ' if name else '')}{escape(headline(part))}[/bold]")
+        for found in findings(part):
+            out.print(f"  {escape(found.protocol)}: {escape(found.sentence)}")
+    for model, lines in comparison.warnings.items():
+        for line in lines:
+            out.print(f"  [yellow]warning[/yellow] ({escape(model)}): {escape(line)}")
+    for (protocol, metric, model), reason in comparison.not_applicable.items():
+        place = ", ".join(part for part in (protocol, metric, model) if part)
+        out.print(f"  not applicable ({escape(place)}): {escape(reason)}", style="dim")

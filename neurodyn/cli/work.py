@@ -1,0 +1,276 @@
+"""What each command does, between reading its options and leaving."""
+
+import dataclasses
+import pathlib
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from neurodyn.cli import choices, show
+from neurodyn.cli.guard import say
+from neurodyn.cli.progress import Bar, bars, waiting
+from neurodyn.cli.source import Source
+from neurodyn.errors import FileError, NeurodynWarning
+
+if TYPE_CHECKING:
+    import xarray
+
+    from neurodyn.models.base import Fit, Model
+    from neurodyn.validation.comparison import Comparison
+
+DEMO_STATES = 4
+YARDSTICKS = ("ar_ridge", "persistence")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a command was asked to do."""
+
+    models: tuple[str, ...]
+    states: str
+    out: pathlib.Path
+    command: str
+    emission: str = "auto"
+    standardise: bool = False
+    high_pass: float | None = None
+    embed: int | None = None
+    pca: int | None = None
+    holdout: tuple[str, ...] = ()
+    restarts: int = 5
+    seed: int = 0
+
+
+def inspect(file: pathlib.Path, loader: str | None) -> None:
+    """Print what is in a file."""
+    from neurodyn.io.registry import inspect as contents
+
+    with waiting(f"looking into {file.name}"):
+        table = contents(file, loader=loader)
+    show.frame(table, str(file))
+
+
+def read(source: Source) -> "xarray.Dataset":
+    """Read a recording, say what it is, and pass its warnings on as lines."""
+    from neurodyn.recording.describe import describe
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with waiting(f"reading {source.file.name}"):
+            recording = source.read()
+    for entry in caught:
+        if issubclass(entry.category, NeurodynWarning):
+            say(f"warning: {entry.message}")
+    show.console().print(describe(recording), markup=False)
+    return recording
+
+
+def fit(source: Source, settings: Settings) -> bool:
+    """Choose the number of states, fit the whole recording, judge it, write everything; whether it came to an end."""
+    recording = read(source)
+    folder = make_folder(settings.out)
+    preprocessing = preprocess(settings)
+    name = settings.models[0]
+    protocol = choices.protocols(
+        list(settings.holdout) or choices.default_protocols(recording)[:1], recording, settings.seed
+    )
+    candidates = candidate_models(name, settings, preprocessing)
+    yardsticks = {
+        label: choices.make_model(label, []) for label in usable(YARDSTICKS, recording, set(candidates))
+    }
+    with bars() as (whole, part, stop):
+        comparison = judge({**candidates, **yardsticks}, recording, protocol, settings, whole, part)
+        best = best_label(comparison, tuple(candidates))
+        chosen = None
+        if best is not None and not (stop.pressed and not comparison.complete):
+            chosen = fit_whole(candidates[best], recording, settings, part)
+    if best is None:
+        show.verdict(comparison)
+        raise FileError(
+            f"no {name} could be scored under {', '.join(comparison.protocols)}; the reasons are above."
+        )
+    show.scores(comparison)
+    show.verdict(comparison)
+    if len(candidates) > 1:
+        show.console().print(f"chosen by held-out score: {best}", markup=False)
+    shown = chosen if chosen is not None else first_fit(comparison, best)
+    if shown is not None:
+        shown.save(folder / "fit.nc")
+        draw(shown, recording, folder / "figures")
+    write(comparison, folder, settings, recording, fit=shown if chosen is not None else None)
+    return comparison.complete and not stop.pressed
+
+
+def compare(source: Source, settings: Settings, *, report: bool) -> bool:
+    """Compare models on the same held-out entries; whether it came to an end."""
+    recording = read(source)
+    folder = make_folder(settings.out)
+    preprocessing = preprocess(settings)
+    protocols = choices.protocols(list(settings.holdout), recording, settings.seed)
+    models: dict[str, Model] = {}
+    for name in settings.models or choices.usable_defaults(recording):
+        models.update(candidate_models(name, settings, preprocessing))
+    with bars() as (whole, part, stop):
+        comparison = judge(models, recording, protocols, settings, whole, part)
+    show.scores(comparison)
+    show.verdict(comparison)
+    write(comparison, folder, settings, recording, report=report)
+    return comparison.complete and not stop.pressed
+
+
+def demo(out: pathlib.Path, seed: int, command: str) -> bool:
+    """Resting fMRI from an installed package, states against baselines, a null, and a report."""
+    from neurodyn import datasets
+    from neurodyn.models.pipeline.pipeline import Pipeline
+    from neurodyn.models.pipeline.standardise import Standardise
+    from neurodyn.models.registry import create
+    from neurodyn.recording.describe import describe
+    from neurodyn.validation import holdout
+
+    recording = datasets.load("nitime_fmri")
+    folder = make_folder(out)
+    show.console().print(describe(recording), markup=False)
+    settings = Settings(models=(), states=str(DEMO_STATES), out=out, command=command, restarts=3, seed=seed)
+    hmm = Pipeline(Standardise(), create("hmm", n_states=DEMO_STATES))
+    models: dict[str, Model] = {"hmm": hmm}
+    models |= {name: create(name) for name in ("ar_ridge", "factor_analysis", "persistence", "mean")}
+    protocols = [holdout.blocks(4), holdout.units(0.25, folds=2, key=seed)]
+    with bars() as (whole, part, stop):
+        comparison = judge(models, recording, protocols, settings, whole, part, nulls=("circular_shift",))
+        chosen = None if stop.pressed else fit_whole(hmm, recording, settings, part)
+    show.scores(comparison)
+    show.verdict(comparison)
+    if chosen is not None:
+        chosen.save(folder / "fit.nc")
+    write(comparison, folder, settings, recording, fit=chosen, title="Resting fMRI: do states predict?")
+    return comparison.complete and not stop.pressed
+
+
+def cite(what: tuple[str, ...]) -> str:
+    """BibTeX of models by name and of saved fits."""
+    from neurodyn.models import registry
+    from neurodyn.models.citations import bibtex
+    from neurodyn.models.storage import load
+
+    keys: list[str] = []
+    for item in what:
+        if item not in registry.names() and pathlib.Path(item).suffix:
+            keys += load(item).citation_keys()
+        else:
+            keys += registry.get(item).citations
+    return bibtex(keys)
+
+
+def preprocess(settings: Settings) -> list[Any]:
+    """Steps before the model."""
+    return choices.steps(settings.standardise, settings.high_pass, settings.embed, settings.pca)
+
+
+def candidate_models(name: str, settings: Settings, preprocessing: list[Any]) -> "dict[str, Model]":
+    """A model by its name in the table; an HMM once for each number of states, after the preprocessing."""
+    if name != "hmm":
+        return {name: choices.make_model(name, [])}
+    numbers = choices.state_numbers(settings.states)
+    made = {
+        n: choices.make_model("hmm", preprocessing, n_states=n, emission=settings.emission) for n in numbers
+    }
+    return {"hmm" if len(numbers) == 1 else f"hmm {n}": model for n, model in made.items()}
+
+
+def usable(names: tuple[str, ...], recording: "xarray.Dataset", taken: set[str]) -> list[str]:
+    """Those baselines that accept the recording and are not candidates already."""
+    from neurodyn.models import registry
+
+    kinds = set(recording["kind"].values.astype(str).tolist())
+    return [name for name in names if name not in taken and kinds <= set(registry.get(name).kinds)]
+
+
+def judge(
+    models: "dict[str, Model]",
+    recording: "xarray.Dataset",
+    protocols: list[Any],
+    settings: Settings,
+    whole: Bar,
+    part: Bar,
+    **options: Any,
+) -> "Comparison":
+    """Compare under the display's bars; warnings end up in the comparison, not on the screen."""
+    from neurodyn.validation.comparison import compare as run
+
+    return run(
+        models,
+        recording,
+        protocols,
+        key=settings.seed,
+        progress=whole,
+        fit_options={"restarts": settings.restarts, "progress": part},
+        **options,
+    )
+
+
+def fit_whole(model: "Model", recording: "xarray.Dataset", settings: Settings, part: Bar) -> "Fit":
+    """One fit to everything, for the figures and the file."""
+    known = {"restarts": settings.restarts, "progress": part}
+    options = {name: value for name, value in known.items() if name in model.fit_options}
+    with warnings.catch_warnings():
+        # They are kept in the trace, from where the report prints them.
+        warnings.simplefilter("ignore", NeurodynWarning)
+        return model.fit(recording, key=settings.seed, **options)
+
+
+def best_label(comparison: "Comparison", candidates: tuple[str, ...]) -> str | None:
+    """The candidate with the best main score under the first protocol that has one."""
+    from neurodyn.report.words import main_metric, ranked
+
+    for protocol in comparison.scores["protocol"].values.astype(str):
+        metric = main_metric(comparison.scores, protocol)
+        if metric is None:
+            continue
+        here = comparison.scores.sel(protocol=protocol)
+        known = here["value"].sel(metric=metric).notnull()
+        for name in ranked(here, metric):
+            if name in candidates and bool(known.sel(model=name)):
+                return name
+    return None
+
+
+def first_fit(comparison: "Comparison", label: str) -> "Fit | None":
+    """Any fit of a model that the comparison holds."""
+    return next((fits[0] for (_, name), fits in comparison.fits.items() if name == label and fits), None)
+
+
+def make_folder(path: pathlib.Path) -> pathlib.Path:
+    """The folder to write to."""
+    if path.exists() and not path.is_dir():
+        raise FileError(f"{path} is a file; give --out the name of a folder.")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def draw(fit: "Fit", recording: "xarray.Dataset", folder: pathlib.Path) -> None:
+    """Save the figures of a fit as PNG files."""
+    from neurodyn.report.drawings import data_drawing, fit_drawings
+
+    folder.mkdir(exist_ok=True)
+    wide, pairs = fit_drawings(fit, recording)
+    for item in [data_drawing(recording), *wide, *(half for both in pairs for half in both)]:
+        item.draw(item.width).savefig(folder / f"{item.name}.png", dpi=200)
+
+
+def write(
+    comparison: "Comparison",
+    folder: pathlib.Path,
+    settings: Settings,
+    recording: "xarray.Dataset",
+    *,
+    fit: "Fit | None" = None,
+    report: bool = True,
+    title: str | None = None,
+) -> None:
+    """Write the scores, and the report where it is wanted, and say where they are."""
+    from neurodyn.report.page import write as write_report
+
+    comparison.to_dataframe().to_csv(folder / "scores.csv", index=False)
+    if report:
+        with waiting("writing the report"):
+            write_report(comparison, folder / "report.html", title=title, command=settings.command, fit=fit)
+    written = ", ".join(sorted(item.name for item in folder.iterdir()))
+    show.console().print(f"\nin {folder}: {written}", markup=False)
