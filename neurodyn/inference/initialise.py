@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 from neurodyn.errors import ModelError
 from neurodyn.inference.emissions._standardise import bucket, centre_and_scale, standardise
 from neurodyn.inference.emissions._time import chunk_length, map_time
+from neurodyn.inference.random import as_key
 
 _FIT_ROWS = 16_384
 
@@ -111,9 +112,170 @@ def kmeans(
     return Clusters(labels[order], np.asarray(centres)[order], np.asarray(objective)[order])
 
 
-def as_key(key: Array | int) -> Array:
-    """A JAX key from an integer or a key."""
-    return jax.random.key(key) if isinstance(key, int | np.integer) else key
+class Start(NamedTuple):
+    """One starting assignment of bins to states, and how it was found."""
+
+    method: str
+    labels: np.ndarray  # (time,), int
+
+
+METHODS = {
+    "gaussian": ("samples", "smooth", "whitened", "moments", "segments"),
+    "count": ("smooth", "samples", "long", "whitened", "segments"),
+    "autoregressive": ("dynamics", "moments", "smooth", "dynamics", "segments"),
+}
+_WINDOWS = {"smooth": 5, "long": 15, "moments": 25, "dynamics": 25}
+_COMPONENTS = 8
+
+
+def starts(
+    key: Array | int,
+    values: np.ndarray,
+    mask: np.ndarray,
+    start: np.ndarray,
+    n_states: int,
+    n_starts: int,
+    *,
+    kind: str = "gaussian",
+) -> list[Start]:
+    """Unlike starting assignments, the most promising kinds first.
+
+    K-means on the samples finds states that differ in their mean; on samples averaged over 5 or
+    15 bins, those that overlap but last; on principal-component scores of equal variance, those
+    that differ in directions of little variance; on local second moments (25 bins), those that
+    differ in covariance only; on local lagged moments, those that differ in their dynamics.
+    `segments` cuts the recording into equal stretches in random order.
+
+    Parameters
+    ----------
+    key : int or JAX key
+        Source of randomness.
+    values : ndarray, (time, unit)
+        Observations, any unit; counts for `kind="count"` (their square root is used).
+    mask : ndarray of bool, (time, unit)
+        True where observed.
+    start : ndarray of bool, (time,)
+        True at each trial's first bin; averages do not cross trials.
+    n_states : int
+        Number of states.
+    n_starts : int
+        Number of assignments; beyond the number of methods they repeat with new seeds.
+    kind : {"gaussian", "count", "autoregressive"}
+        What the states differ in.
+
+    Returns
+    -------
+    list of Start
+        `n_starts` labelings, each with its method.
+
+    Raises
+    ------
+    ModelError
+        When `kind` is unknown, or nothing is observed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values = np.random.default_rng(0).standard_normal((60, 2))
+    >>> found = starts(0, values, np.ones((60, 2), bool), np.arange(60) == 0, 2, 3)
+    >>> [s.method for s in found]
+    ['samples', 'smooth', 'whitened']
+    """
+    if kind not in METHODS:
+        raise ModelError(f"kind is {kind!r}; choose one of {', '.join(METHODS)}.")
+    mask = np.asarray(mask, bool)
+    if not mask.any():
+        raise ModelError("No bin of the recording is observed, so there is nothing to cluster.")
+    values = np.asarray(values)
+    if kind == "count":
+        values = np.sqrt(np.where(mask, values, 0))
+    dtype = np.float64 if values.dtype == np.float64 else np.float32
+    standard = standardise(values, mask, *centre_and_scale(values, mask), np.dtype(dtype))
+    keys = jax.random.split(as_key(key), n_starts)
+    methods = [METHODS[kind][i % len(METHODS[kind])] for i in range(n_starts)]
+    found: list[Start | None] = [None] * n_starts
+    for method in dict.fromkeys(methods):
+        places = [i for i, m in enumerate(methods) if m == method]
+        if method == "segments":
+            labelings = [_segments(keys[i], len(values), n_states) for i in places]
+        else:
+            table = _features(method, standard, mask, np.asarray(start, bool))
+            seen = np.repeat(mask.any(axis=1, keepdims=True), table.shape[1], axis=1)
+            clusters = kmeans(
+                keys[places[0]], table, n_states, mask=seen, restarts=max(4, len(places)), standardised=True
+            )
+            labelings = list(clusters.labels[: len(places)])
+        for place, labels in zip(places, labelings, strict=True):
+            found[place] = Start(method, labels)
+    return [s for s in found if s is not None]
+
+
+def _features(method: str, standard: np.ndarray, mask: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """What k-means clusters for `method`."""
+    weight = mask.any(axis=1).astype(float)
+    if method == "samples":
+        return standard
+    if method in ("smooth", "long"):
+        average = _moving_average(standard, weight, start, _WINDOWS[method])
+        return average / np.maximum(average.std(axis=0), 1e-6)
+    scores = _scores(standard, mask)
+    if method == "whitened":
+        return scores
+    scores = scores[:, :_COMPONENTS]
+    if method == "dynamics":
+        return _lagged_correlations(scores, weight, start)
+    upper = np.triu_indices(scores.shape[1])
+    table = np.concatenate([scores, scores[:, upper[0]] * scores[:, upper[1]]], axis=1)
+    average = _moving_average(table, weight, start, _WINDOWS[method])
+    return (average - average.mean(axis=0)) / np.maximum(average.std(axis=0), 1e-6)
+
+
+def _lagged_correlations(scores: np.ndarray, weight: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Local correlations of every score with every score one bin earlier, and local log-variances."""
+    before = np.roll(scores, 1, axis=0)
+    before[start] = 0
+    products = (scores[:, :, None] * before[:, None, :]).reshape(len(scores), -1)
+    window = _WINDOWS["dynamics"]
+    lagged = _moving_average(products, weight, start, window)
+    power = np.maximum(_moving_average(scores**2, weight, start, window), 1e-6)
+    size = np.sqrt(power)
+    lagged = lagged / (size[:, :, None] * size[:, None, :]).reshape(len(scores), -1)
+    table = np.concatenate([lagged, np.log(power)], axis=1)
+    return (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-6)
+
+
+def _scores(standard: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Principal-component scores scaled to unit variance, largest first."""
+    seen = standard[mask.any(axis=1)]
+    covariance = np.cov(seen, rowvar=False, ddof=0).reshape(standard.shape[1], -1).astype(float)
+    variances, directions = np.linalg.eigh(covariance)
+    order = np.argsort(-variances)
+    order = order[variances[order] > 1e-3 * max(variances.max(), 1e-12)]
+    return (standard @ (directions[:, order] / np.sqrt(variances[order]))).astype(standard.dtype)
+
+
+def _moving_average(table: np.ndarray, weight: np.ndarray, start: np.ndarray, window: int) -> np.ndarray:
+    """Average over the observed bins of a centred window cut at the trial's ends."""
+    n_bins = len(table)
+    begin = np.flatnonzero(start | (np.arange(n_bins) == 0))
+    trial = np.cumsum(start | (np.arange(n_bins) == 0)) - 1
+    end = np.append(begin[1:], n_bins)
+    low = np.maximum(np.arange(n_bins) - window // 2, begin[trial])
+    high = np.minimum(np.arange(n_bins) + window // 2 + 1, end[trial])
+    count = np.concatenate([[0.0], np.cumsum(weight)])
+    size = np.maximum(count[high] - count[low], 1)
+    result = np.empty_like(table)
+    for column in range(table.shape[1]):
+        total = np.concatenate([[0.0], np.cumsum(table[:, column] * weight, dtype=float)])
+        result[:, column] = (total[high] - total[low]) / size
+    return result
+
+
+def _segments(key: Array, n_bins: int, n_states: int) -> np.ndarray:
+    """Equal stretches, several to a state, in random order."""
+    count = min(5 * n_states, n_bins)
+    order = np.asarray(jax.random.permutation(key, count)) % n_states
+    return order[np.arange(n_bins) * count // n_bins]
 
 
 def _distances(points: Array, centres: Array) -> Float[Array, "row cluster"]:

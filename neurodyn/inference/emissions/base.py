@@ -105,8 +105,8 @@ class Emission(abc.ABC):
         probability: Float[Array, "time state"],
         data: Any,
         conditional: bool = True,
-    ) -> tuple[Float[Array, "time unit"], Float[Array, "time unit"]]:
-        """Mean and variance of a fresh replicate of every entry.
+    ) -> tuple[Float[Array, "time unit *category"], Float[Array, "time unit *category"]]:
+        """Mean and variance of a fresh replicate of every entry (categorical: of each code).
 
         For an observed entry the mixture `sum_k p_k mu_k`; for a missing one the mixture of
         the expectations given the state *and* the entries observed in the same bin. With

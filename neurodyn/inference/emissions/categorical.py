@@ -129,24 +129,16 @@ class Categorical(Emission):
         """Every state with the units' frequencies."""
         return {"probability": jnp.broadcast_to(data.frequency, (n_states, *data.frequency.shape))}
 
-    def predict_probability(
-        self, parameters: Parameters, probability: Float[Array, "time state"]
-    ) -> Float[Array, "time unit category"]:
-        """Probability of each code in a fresh replicate of every entry."""
-        return jnp.einsum("tk,kdc->tdc", probability, parameters["probability"])
-
     def predict_mean(
         self,
         parameters: Parameters,
         probability: Float[Array, "time state"],
         data: CategoricalData,
         conditional: bool = True,
-    ) -> tuple[Float[Array, "time unit"], Float[Array, "time unit"]]:
-        """Mean and variance of the code read as a number; see also `predict_probability`."""
-        chance = self.predict_probability(parameters, probability)
-        code = jnp.arange(self.n_categories, dtype=chance.dtype)
-        expected = chance @ code
-        return expected, jnp.maximum(chance @ code**2 - expected**2, 0)
+    ) -> tuple[Float[Array, "time unit category"], Float[Array, "time unit category"]]:
+        """Probability of each code in a fresh replicate of every entry, and its indicator's variance."""
+        chance = jnp.einsum("tk,kdc->tdc", probability, parameters["probability"])
+        return chance, jnp.maximum(chance * (1 - chance), 0)
 
     def sample(self, key: Array, parameters: Parameters, states: Int[Array, " time"]) -> Array:
         """One draw per bin given the path of states."""
