@@ -70,16 +70,16 @@ lint: $(VENV)/.stamp-develop
 	@$(call step,import-linter,$(BIN)/lint-imports)
 	@$(call step,pyright,$(BIN)/pyright --pythonpath $(BIN)/python)
 
-# A folder of its own, so that the executed gallery of `make docs` is neither used nor overwritten.
+# A folder of its own beside that of `make docs`; -E because pages of the reference depend on the code.
 check-docs: $(VENV)/.stamp-develop
 	@rm -rf docs/_build/check docs/api/generated
-	@$(call step,documentation (gallery not executed),$(BIN)/sphinx-build -W --keep-going -q -D plot_gallery=0 -d docs/_build/check-doctrees docs docs/_build/check)
+	@$(call step,documentation (gallery not executed),$(BIN)/sphinx-build -W --keep-going -q -E -D plot_gallery=0 -d docs/_build/check-doctrees docs docs/_build/check)
 
 unit: $(VENV)/.stamp-develop
 	@$(call step,pytest,$(BIN)/pytest -n $(WORKERS) --dist loadfile --doctest-modules tests neurodyn)
 
 docs: $(VENV)/.stamp-develop
-	@$(call step,documentation with the gallery executed,$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html)
+	@$(call step,documentation with the gallery executed,$(BIN)/sphinx-build -W --keep-going -q -E docs docs/_build/html)
 	@echo "open docs/_build/html/index.html"
 
 bench: $(VENV)/.stamp-develop
