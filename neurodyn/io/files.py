@@ -102,15 +102,15 @@ def inside_folder(named: str | Path, folder: Path, *, source: Path) -> Path:
 
 
 @contextlib.contextmanager
-def reading(path: Path, format_name: str) -> Iterator[None]:
-    """Turn what a format library raises into one sentence; our own errors pass through."""
+def reading(path: Path, format_name: str, errors: tuple = READ_ERRORS) -> Iterator[None]:
+    """Turn what a format library raises (`errors`) into one sentence; our own errors pass through."""
     try:
         yield
     except (FileError, ModelError, RecordingError, NotApplicable):
         raise
     except MemoryError as error:
         raise FileError(f"{path} does not fit in memory as {format_name}; read a part of it.") from error
-    except READ_ERRORS as error:
+    except errors as error:
         raise FileError(
             f"{path} cannot be read as {format_name} (truncated or damaged?): {first_line(error)}"
         ) from error

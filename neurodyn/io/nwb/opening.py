@@ -53,23 +53,18 @@ def open_nwb(path) -> Iterator:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator:
     """The file through pynwb, its note about cached schema versions silenced."""
-    with reading(path, "NWB"):
-        import pynwb
-
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Ignoring .*cached namespace")
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
-            handle = pynwb.NWBHDF5IO(path=str(path), mode="r", load_namespaces=True)
-            try:
-                nwbfile = handle.read()
-            except BaseException:
-                handle.close()
-                raise
-    try:
+    with contextlib.ExitStack() as stack:
         with reading(path, "NWB"):
+            import pynwb
+
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Ignoring .*cached namespace")
+                warnings.filterwarnings("ignore", category=DeprecationWarning)
+                handle = pynwb.NWBHDF5IO(path=str(path), mode="r", load_namespaces=True)
+                stack.callback(handle.close)
+                nwbfile = handle.read()
+        with reading(path, "NWB", errors=(OSError, RuntimeError)):
             yield nwbfile
-    finally:
-        handle.close()
 
 
 def refuse_outside_links(file, path: Path, seen: set | None = None) -> None:
