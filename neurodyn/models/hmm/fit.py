@@ -221,7 +221,7 @@ def _draw_paths(key: jax.Array, parameters: HMMParameters, n_time: int, n_trials
 def _predecessors_known(recording: xr.Dataset, reach: int) -> bool:
     """Whether every observed entry has its `reach` predecessors observed, trial starts apart."""
     _, mask = arrays(recording)
-    seen, whole = np.any(mask, axis=2), np.all(mask, axis=2)
+    seen, whole = np.asarray(mask.any(axis=2)), np.asarray(mask.all(axis=2))
     return all(
         bool((whole[:, reach - lag : mask.shape[1] - lag] | ~seen[:, reach:]).all())
         for lag in range(1, reach + 1)
