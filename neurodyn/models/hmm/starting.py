@@ -12,8 +12,8 @@ import xarray as xr
 from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.inference.em import HMMParameters, Sequence, TransitionPrior
 from neurodyn.inference.em_driver import Run, Settings, run_restarts
-from neurodyn.inference.emissions.base import Emission
-from neurodyn.inference.initialise import kmeans
+from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
+from neurodyn.inference.initialise import starts
 from neurodyn.models.base import Fit
 from neurodyn.models.hmm.layout import Layout
 from neurodyn.models.hmm.states import from_dataset, posterior
@@ -27,16 +27,15 @@ def draw_starts(
 ) -> list[HMMParameters]:
     """Parameters from several clusterings of the bins into states."""
     key_labels, key_parameters = jax.random.split(key)
-    features = (
-        np.sqrt(layout.values)
-        if "count" in emission.kinds and "continuous" not in emission.kinds
-        else layout.values
-    )
-    labels = kmeans(key_labels, features, n_states, mask=layout.mask, restarts=n_restarts).labels
+    if isinstance(emission, AutoregressiveGaussian):
+        kind = "autoregressive"
+    else:
+        kind = "gaussian" if "continuous" in emission.kinds else "count"
+    found = starts(key_labels, layout.values, layout.mask, layout.start, n_states, n_restarts, kind=kind)
     keys = jax.random.split(key_parameters, n_restarts)
     return [
-        from_labels(k, emission, data, layout, np.asarray(row), n_states)
-        for k, row in zip(keys, labels, strict=True)
+        from_labels(k, emission, data, layout, one.labels, n_states)
+        for k, one in zip(keys, found, strict=True)
     ]
 
 
