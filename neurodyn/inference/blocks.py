@@ -17,7 +17,7 @@ class Blocks(NamedTuple):
     likelihood: Float[Array, "step state block"]
     transition: Float[Array, "state state"] | Float[Array, "step state state block"]
     start: Bool[Array, "step block"]
-    shift: Float[Array, " time"]
+    shift: Float[Array, "step block"]
 
 
 def cut(values: Array, block_length: int) -> Array:
@@ -44,14 +44,13 @@ def prepare(
     A step impossible in every state comes out NaN, for the caller's guard to notice.
     """
     padding = -log_likelihood.shape[0] % block_length
-    first = start.at[0].set(True)
-    joint = log_likelihood + jnp.where(first[:, None], jnp.log(initial), jnp.zeros_like(initial))
-    shift = jnp.max(joint, axis=1)
-    likelihood = jnp.pad(jnp.exp(joint - shift[:, None]), ((0, padding), (0, 0)), constant_values=1)
+    first = cut(jnp.pad(start.at[0].set(True), (0, padding), constant_values=True), block_length)
+    joint = cut(jnp.pad(log_likelihood, ((0, padding), (0, 0))), block_length)
     if transition.ndim == 3:
         transition = cut(jnp.pad(transition, ((0, padding), (0, 0), (0, 0))), block_length)
-    first = jnp.pad(first, (0, padding), constant_values=True)
-    return Blocks(cut(likelihood, block_length), transition, cut(first, block_length), shift)
+    joint = joint + jnp.where(first[:, None], jnp.log(initial)[:, None], jnp.zeros_like(initial)[:, None])
+    shift = jnp.max(joint, axis=1)
+    return Blocks(jnp.exp(joint - shift[:, None]), transition, first, shift)
 
 
 def _forward(matrix: Array, message: Array) -> Array:
@@ -69,11 +68,9 @@ def _backward(matrix: Array, message: Array) -> Array:
     return jnp.sum(matrix * message[None], axis=1)
 
 
-def _scanned(blocks: Blocks) -> tuple[Array | None, Array | None]:
-    """The constant matrix, or the scanned ones."""
-    if blocks.transition.ndim == 2:
-        return blocks.transition, None
-    return None, blocks.transition
+def _scanned(blocks: Blocks) -> tuple[Array, Array | None]:
+    """The transition matrix, and the matrices to scan over if there is one for every step."""
+    return blocks.transition, None if blocks.transition.ndim == 2 else blocks.transition
 
 
 def transfer(blocks: Blocks) -> tuple[Float[Array, "state state block"], Float[Array, "state block"]]:
@@ -92,7 +89,8 @@ def transfer(blocks: Blocks) -> tuple[Float[Array, "state state block"], Float[A
         incoming = _forward(constant if matrix is None else matrix, message)
         joint = jnp.where(first, jnp.ones_like(incoming), incoming) * likelihood[:, None]
         total = jnp.sum(joint, axis=0)
-        return (joint / jnp.where(total > 0, total, jnp.ones_like(total)), scale + jnp.log(total)), None
+        inverse = jnp.where(total > 0, 1 / total, jnp.ones_like(total))
+        return (joint * inverse, scale + jnp.log(total)), None
 
     eye = jnp.broadcast_to(jnp.eye(n_states, dtype=dtype)[..., None], (n_states, n_states, n_blocks))
     inputs = (blocks.likelihood, blocks.start, scanned)
@@ -134,7 +132,7 @@ def sweep_forward(
         incoming = _forward(constant if matrix is None else matrix, message)
         joint = jnp.where(first, jnp.ones_like(incoming), incoming) * likelihood
         total = jnp.sum(joint, axis=0)
-        filtered = joint / total
+        filtered = joint * (1 / total)
         return filtered, (filtered, total)
 
     return lax.scan(step, entry, (blocks.likelihood, blocks.start, scanned))[1]
@@ -183,7 +181,7 @@ def sweep_backward(
     inputs = (blocks.likelihood, blocks.start, scanned, filtered, total)
     (_, inner, counts, amplification), smoothed = lax.scan(step, carry, inputs, reverse=True)
     counts = count(counts, entry, inner)
-    counts = counts * constant if constant is not None else jnp.sum(counts, axis=-1)
+    counts = counts * constant if scanned is None else jnp.sum(counts, axis=-1)
     return smoothed, counts, jnp.max(amplification)
 
 

@@ -24,9 +24,9 @@ def log_sum_exp(values: Array, axis: int) -> Array:
     return jnp.squeeze(peak, axis) + jnp.log(jnp.sum(jnp.exp(values - peak), axis=axis))
 
 
-def _per_step(log_transition: Array) -> tuple[Array | None, Array | None]:
-    """The constant matrix, or the scanned ones."""
-    return (log_transition, None) if log_transition.ndim == 2 else (None, log_transition)
+def _per_step(log_transition: Array) -> tuple[Array, Array | None]:
+    """The transition matrix, and the matrices to scan over if there is one for every step."""
+    return log_transition, None if log_transition.ndim == 2 else log_transition
 
 
 def log_filter(

@@ -13,20 +13,14 @@ domain. The retry is a loop of zero or one turns, so it costs nothing where it i
 under `jax.vmap`.
 """
 
-import math
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from neurodyn.inference import blocks as _blocks
-from neurodyn.inference.log_space import log_filter, log_forward_backward
-
-_Result = TypeVar("_Result")
+from neurodyn.inference.guarded import guarded_pass
 
 
 class Messages(NamedTuple):
@@ -91,11 +85,6 @@ def accurate_sum(values: Float[Array, " time"]) -> Float[Array, ""]:
     return jnp.sum(values)
 
 
-def default_block_length(time: int) -> int:
-    """Steps per block that balance the scans' overhead against the width of one step."""
-    return max(1, min(time, round(math.sqrt(0.7 * time))))
-
-
 def _initial_counts(smoothed: Array, start: Array, valid: Array | None) -> Array:
     """Smoothed probabilities summed over the valid starts."""
     first = start.at[0].set(True)
@@ -113,97 +102,6 @@ def _shifted(filtered: Array, transition: Array, initial: Array, start: Array) -
     before = jnp.concatenate([initial[None], filtered[:-1]])
     onward = before @ transition if transition.ndim == 2 else jnp.einsum("ti,tij->tj", before, transition)
     return jnp.where(start.at[0].set(True)[:, None], initial, onward)
-
-
-def _limit(values: Array) -> float:
-    """Largest amplification at which all underflow together stays below the rounding unit."""
-    limits = jnp.finfo(values.dtype)
-    return float(limits.eps) / (float(limits.tiny) * max(values.size, 1))
-
-
-def _blocked(
-    log_likelihood: Array,
-    transition: Array,
-    initial: Array,
-    start: Array,
-    block_length: int | None,
-    wanted: tuple[str, ...],
-) -> tuple[tuple[Array, ...], Array]:
-    """The wanted fields by blocks, and whether underflow left them right."""
-    time = log_likelihood.shape[0]
-    length = min(default_block_length(time) if block_length is None else block_length, time)
-    parts = _blocks.prepare(log_likelihood, transition, initial, start, length)
-    matrix, scale = _blocks.transfer(parts)
-    entry, leave, smallest = _blocks.boundaries(matrix, scale)
-    filtered, total = _blocks.sweep_forward(parts, entry)
-    limit = _limit(log_likelihood)
-    trusted = (smallest > 1 / limit) & (jnp.min(total) > 1 / limit)
-    fields = {"log_normalizer": _blocks.join(jnp.log(total), time) + parts.shift}
-    if "smoothed" in wanted:
-        smoothed, counts, amplification = _blocks.sweep_backward(parts, entry, leave, filtered, total)
-        trusted = trusted & (amplification < limit)
-        fields |= {"smoothed": _blocks.join(smoothed, time), "transition_counts": counts}
-    if "filtered" in wanted:
-        fields["filtered"] = _blocks.join(filtered, time)
-        # Where every transition has a decent chance, a lost state is found again at the next step.
-        doubtful = trusted & ~(jnp.min(transition) > 1 / limit)
-
-        def check(state: tuple) -> tuple:
-            lost = _blocks.lost_mass(parts, matrix, scale, total)
-            return jnp.zeros_like(state[0]), lost < 8 * jnp.finfo(total.dtype).eps
-
-        trusted = lax.while_loop(lambda state: state[0], check, (doubtful, trusted))[1]
-    return tuple(fields[name] for name in wanted), trusted
-
-
-def _retry(result: _Result, trusted: Array, exact: Callable[[], _Result]) -> _Result:
-    """The result where it is trusted, else `exact()`: a loop of no turns, or of one."""
-
-    def body(state: tuple) -> tuple:
-        return jnp.ones_like(state[0]), exact()
-
-    return lax.while_loop(lambda state: ~state[0], body, (trusted, result))[1]
-
-
-def _pass(
-    log_likelihood: Array,
-    transition: Array,
-    initial: Array,
-    start: Array,
-    block_length: int | None,
-    guard: bool,
-    wanted: tuple[str, ...],
-) -> tuple[Array, ...]:
-    """The wanted fields of a pass; what is not wanted is not computed."""
-    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted)
-    if not guard:
-        return result
-
-    def exact() -> tuple[Array, ...]:
-        arguments = (log_likelihood, jnp.log(transition), jnp.log(initial), start)
-        if "smoothed" in wanted:
-            messages = log_forward_backward(*arguments)
-            return tuple(getattr(messages, name) for name in wanted)
-        filtered, _, log_normalizer = log_filter(*arguments)
-        found = {"filtered": jnp.exp(filtered), "log_normalizer": log_normalizer}
-        return tuple(found[name] for name in wanted)
-
-    return _retry(result, trusted, exact)
-
-
-def log_filtered_states(
-    log_likelihood: Array, transition: Array, initial: Array, start: Array, block_length: int | None
-) -> Array:
-    """Logarithms of the filtered probabilities, exact however small where the chain needs it."""
-    wanted = ("filtered",)
-    (filtered,), trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted)
-    # Sampling backwards needs what is small now and certain later: a sparse chain takes the exact road.
-    trusted = trusted & (jnp.min(transition) > 1 / _limit(log_likelihood))
-
-    def exact() -> Array:
-        return log_filter(log_likelihood, jnp.log(transition), jnp.log(initial), start)[0]
-
-    return _retry(jnp.log(filtered), trusted, exact)
 
 
 @partial(jax.jit, static_argnames=("block_length", "guard"))
@@ -266,7 +164,7 @@ def forward_backward(
     doi:10.1109/TAC.2020.2976316.
     """
     transition, initial = _cast(log_likelihood, transition, initial)
-    smoothed, filtered, log_normalizer, counts = _pass(
+    smoothed, filtered, log_normalizer, counts = guarded_pass(
         log_likelihood,
         transition,
         initial,
@@ -324,7 +222,7 @@ def expected_statistics(
     """
     transition, initial = _cast(log_likelihood, transition, initial)
     wanted = ("smoothed", "log_normalizer", "transition_counts")
-    smoothed, log_normalizer, counts = _pass(
+    smoothed, log_normalizer, counts = guarded_pass(
         log_likelihood, transition, initial, start, block_length, guard, wanted
     )
     total = accurate_sum(log_normalizer)
@@ -371,7 +269,9 @@ def filter_only(
     """
     transition, initial = _cast(log_likelihood, transition, initial)
     wanted = ("filtered", "log_normalizer")
-    filtered, log_normalizer = _pass(log_likelihood, transition, initial, start, block_length, guard, wanted)
+    filtered, log_normalizer = guarded_pass(
+        log_likelihood, transition, initial, start, block_length, guard, wanted
+    )
     predicted = predict_states(filtered, transition, initial, start, horizon)
     return Filtered(filtered, predicted, log_normalizer)
 

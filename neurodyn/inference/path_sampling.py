@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from neurodyn.inference.backtracking import follow
 from neurodyn.inference.blocks import cut, join
-from neurodyn.inference.message_passing import default_block_length, log_filtered_states
+from neurodyn.inference.guarded import default_block_length, log_filtered_states
 
 
 @partial(jax.jit, static_argnames=("n_samples", "block_length"))

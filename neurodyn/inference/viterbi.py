@@ -10,7 +10,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference.backtracking import follow
 from neurodyn.inference.blocks import cut, join
-from neurodyn.inference.message_passing import accurate_sum, default_block_length
+from neurodyn.inference.guarded import default_block_length
+from neurodyn.inference.message_passing import accurate_sum
 
 
 class ViterbiPath(NamedTuple):

@@ -1,0 +1,114 @@
+"""The blocked pass, and the log domain where underflow would have made it wrong."""
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array
+
+from neurodyn.inference import blocks
+from neurodyn.inference.log_space import log_filter, log_forward_backward
+
+_Result = TypeVar("_Result")
+BLOCK_ASPECT = 0.7
+
+
+def default_block_length(time: int) -> int:
+    """Steps per block that balance the scans' overhead against the width of one step."""
+    best = max(1, round(math.sqrt(BLOCK_ASPECT * time)))
+    # A length that divides the recording saves a padded copy of it.
+    near = [length for length in range(best // 2 + 1, 2 * best) if time % length == 0]
+    return min(near, key=lambda length: abs(length - best), default=min(best, time))
+
+
+def _limit(values: Array) -> float:
+    """Largest amplification at which all underflow together stays below the rounding unit."""
+    limits = jnp.finfo(values.dtype)
+    return float(limits.eps) / (float(limits.tiny) * max(values.size, 1))
+
+
+def _blocked(
+    log_likelihood: Array,
+    transition: Array,
+    initial: Array,
+    start: Array,
+    block_length: int | None,
+    wanted: tuple[str, ...],
+) -> tuple[tuple[Array, ...], Array]:
+    """The wanted fields by blocks, and whether underflow left them right."""
+    time = log_likelihood.shape[0]
+    length = min(default_block_length(time) if block_length is None else block_length, time)
+    parts = blocks.prepare(log_likelihood, transition, initial, start, length)
+    matrix, scale = blocks.transfer(parts)
+    entry, leave, smallest = blocks.boundaries(matrix, scale)
+    filtered, total = blocks.sweep_forward(parts, entry)
+    limit = _limit(log_likelihood)
+    trusted = (smallest > 1 / limit) & (jnp.min(total) > 1 / limit)
+    fields = {"log_normalizer": blocks.join(jnp.log(total) + parts.shift, time)}
+    if "smoothed" in wanted:
+        smoothed, counts, amplification = blocks.sweep_backward(parts, entry, leave, filtered, total)
+        trusted = trusted & (amplification < limit)
+        fields |= {"smoothed": blocks.join(smoothed, time), "transition_counts": counts}
+    if "filtered" in wanted:
+        fields["filtered"] = blocks.join(filtered, time)
+        # Where every transition has a decent chance, a lost state is found again at the next step.
+        doubtful = trusted & ~(jnp.min(transition) > 1 / limit)
+
+        def check(state: tuple) -> tuple:
+            lost = blocks.lost_mass(parts, matrix, scale, total)
+            return jnp.zeros_like(state[0]), lost < 8 * jnp.finfo(total.dtype).eps
+
+        trusted = lax.while_loop(lambda state: state[0], check, (doubtful, trusted))[1]
+    return tuple(fields[name] for name in wanted), trusted
+
+
+def _retry(result: _Result, trusted: Array, exact: Callable[[], _Result]) -> _Result:
+    """The result where it is trusted, else `exact()`: a loop of no turns, or of one."""
+
+    def body(state: tuple) -> tuple:
+        return jnp.ones_like(state[0]), exact()
+
+    return lax.while_loop(lambda state: ~state[0], body, (trusted, result))[1]
+
+
+def guarded_pass(
+    log_likelihood: Array,
+    transition: Array,
+    initial: Array,
+    start: Array,
+    block_length: int | None,
+    guard: bool,
+    wanted: tuple[str, ...],
+) -> tuple[Array, ...]:
+    """The wanted fields of a pass; what is not wanted is not computed."""
+    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted)
+    if not guard:
+        return result
+
+    def exact() -> tuple[Array, ...]:
+        arguments = (log_likelihood, jnp.log(transition), jnp.log(initial), start)
+        if "smoothed" in wanted:
+            messages = log_forward_backward(*arguments)
+            return tuple(getattr(messages, name) for name in wanted)
+        filtered, _, log_normalizer = log_filter(*arguments)
+        found = {"filtered": jnp.exp(filtered), "log_normalizer": log_normalizer}
+        return tuple(found[name] for name in wanted)
+
+    return _retry(result, trusted, exact)
+
+
+def log_filtered_states(
+    log_likelihood: Array, transition: Array, initial: Array, start: Array, block_length: int | None
+) -> Array:
+    """Logarithms of the filtered probabilities, exact however small where the chain needs it."""
+    wanted = ("filtered",)
+    (filtered,), trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted)
+    # Sampling backwards needs what is small now and certain later: a sparse chain takes the exact road.
+    trusted = trusted & (jnp.min(transition) > 1 / _limit(log_likelihood))
+
+    def exact() -> Array:
+        return log_filter(log_likelihood, jnp.log(transition), jnp.log(initial), start)[0]
+
+    return _retry(jnp.log(filtered), trusted, exact)
