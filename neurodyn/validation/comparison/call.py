@@ -248,7 +248,7 @@ def _null_scores(
     steps: _Steps,
     settings: dict[str, Any],
 ) -> list[NullScore]:
-    """Score every model once on every null recording."""
+    """Score every model once on every null recording; a leak shows without restarts."""
     found: list[NullScore] = []
     metrics = {metric.name: metric for metric in plan.metrics if "log_likelihood" not in metric.needs}
     for label, null in nulls.items():
@@ -259,7 +259,8 @@ def _null_scores(
         except (NotApplicable, ModelError):
             steps.done += len(plan.models)
             continue
-        for model, outcome in _run_all(plan, ground, name, 0, derived_key(key, label), steps, settings):
+        once = {**settings, "options": {**settings["options"], "restarts": 1}}
+        for model, outcome in _run_all(plan, ground, name, 0, derived_key(key, label), steps, once):
             score = null_score(
                 outcome.sums,
                 metrics,

@@ -45,7 +45,23 @@ def resolve_gap(recording: xr.Dataset, test: np.ndarray, gap: int | None, minimu
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Blocks(Protocol):
-    """Contiguous blocks of time; see `neurodyn.validation.holdout.blocks`."""
+    """Contiguous blocks of time; see `neurodyn.validation.holdout.blocks`.
+
+    Parameters
+    ----------
+    folds : int
+        Number of splits.
+    gap : int, optional
+        Bins hidden from training around the held-out part; None: the autocorrelation time.
+    minimum_gap : int
+        Least gap in bins, raised by a comparison to the longest reach of its models.
+    horizon : int
+        Bins ahead each entry is predicted.
+    shuffled : bool
+        Single bins instead of contiguous blocks.
+    key : int or jax.Array
+        Draws what is held out.
+    """
 
     name: ClassVar[str] = "blocks"
     folds: int = 5
@@ -170,7 +186,19 @@ def blocks(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Future(Protocol):
-    """The bins after a cut; see `neurodyn.validation.holdout.future`."""
+    """The bins after a cut; see `neurodyn.validation.holdout.future`.
+
+    Parameters
+    ----------
+    bins : int
+        How many bins are forecast.
+    folds : int
+        Number of splits.
+    trials : float
+        Share of trials (or of time) held out.
+    key : int or jax.Array
+        Draws what is held out.
+    """
 
     name: ClassVar[str] = "future"
     bins: int

@@ -44,7 +44,22 @@ def autocorrelation(values: np.ndarray, mask: np.ndarray, n_lags: int) -> np.nda
 
 
 def autocorrelation_time(values: np.ndarray, mask: np.ndarray, n_lags: int) -> int:
-    """First lag at which the pooled autocorrelation falls below 1/e, at most `n_lags` (bins, 1 or more)."""
+    """First lag at which the pooled autocorrelation falls below 1/e.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        ``(trial, time, unit)``; whatever lies behind the mask is ignored.
+    mask : np.ndarray
+        Boolean, same shape: the entry counts.
+    n_lags : int
+        Largest answer, in bins.
+
+    Returns
+    -------
+    int
+        Bins.
+    """
     if n_lags < 1:
         return 0
     below = np.flatnonzero(autocorrelation(values, mask, n_lags) < np.exp(-1))

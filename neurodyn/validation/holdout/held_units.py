@@ -19,7 +19,23 @@ PATCH_SHARE = 0.02
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Units(Protocol):
-    """Co-smoothing; see `neurodyn.validation.holdout.units`."""
+    """Co-smoothing; see `neurodyn.validation.holdout.units`.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of units, or of stretches, held out.
+    trials : float
+        Share of trials (or of time) held out.
+    folds : int
+        Number of splits.
+    gap : int, optional
+        Bins hidden from training around the held-out part; None: the autocorrelation time.
+    minimum_gap : int
+        Least gap in bins, raised by a comparison to the longest reach of its models.
+    key : int or jax.Array
+        Draws what is held out.
+    """
 
     name: ClassVar[str] = "units"
     fraction: float = 0.25
@@ -141,7 +157,19 @@ def units(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Entries(Protocol):
-    """Speckled entries in blocks; see `neurodyn.validation.holdout.entries`."""
+    """Speckled entries in blocks; see `neurodyn.validation.holdout.entries`.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of units, or of stretches, held out.
+    length : int, optional
+        Bins of one stretch; None: 2 % of the time axis, at least 10.
+    folds : int
+        Number of splits.
+    key : int or jax.Array
+        Draws what is held out.
+    """
 
     name: ClassVar[str] = "entries"
     fraction: float = 0.1

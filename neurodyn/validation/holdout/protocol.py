@@ -24,7 +24,13 @@ class Protocol(abc.ABC):
 
     @abc.abstractmethod
     def describe(self) -> str:
-        """Say what the protocol holds out, in one sentence."""
+        """Say what the protocol holds out, in one sentence.
+
+        Returns
+        -------
+        str
+            One sentence.
+        """
 
     @abc.abstractmethod
     def _count(self, recording: xr.Dataset) -> int:

@@ -18,7 +18,19 @@ ORDERS = ("interleaved", "contiguous", "random")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trials(Protocol):
-    """Whole trials; see `neurodyn.validation.holdout.trials`."""
+    """Whole trials; see `neurodyn.validation.holdout.trials`.
+
+    Parameters
+    ----------
+    folds : int
+        Number of splits.
+    horizon : int
+        Bins ahead each entry is predicted.
+    order : str
+        How trials are dealt to the folds.
+    key : int or jax.Array
+        Draws what is held out.
+    """
 
     name: ClassVar[str] = "trials"
     folds: int = 5
@@ -107,7 +119,23 @@ def trials(folds: int = 5, *, horizon: int = 1, order: str | None = None, key: A
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Groups(Protocol):
-    """Whole runs, sessions or subjects; see `neurodyn.validation.holdout.groups`."""
+    """Whole runs, sessions or subjects; see `neurodyn.validation.holdout.groups`.
+
+    Parameters
+    ----------
+    coord : str
+        Coordinate that labels the groups.
+    folds : int, optional
+        Number of splits; None: one per group.
+    adapt : bool
+        Whether the first half of a held-out group is used to adapt.
+    gap : int, optional
+        Bins hidden from training around the held-out part; None: the autocorrelation time.
+    minimum_gap : int
+        Least gap in bins, raised by a comparison to the longest reach of its models.
+    horizon : int
+        Bins ahead each entry is predicted.
+    """
 
     name: ClassVar[str] = "groups"
     coord: str

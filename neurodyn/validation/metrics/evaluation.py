@@ -63,7 +63,18 @@ class Evaluation:
     previous: np.ndarray | None = None
 
     def of_kind(self, *kinds: str) -> np.ndarray:
-        """Scored entries of the units of some kinds, NaN elsewhere; ``(trial, time, unit)``."""
+        """Scored entries of the units of some kinds.
+
+        Parameters
+        ----------
+        *kinds : str
+            Kinds of units.
+
+        Returns
+        -------
+        np.ndarray
+            ``(trial, time, unit)``, NaN elsewhere.
+        """
         return np.where(np.isin(self.kind, kinds), self.observed, np.nan)
 
 
