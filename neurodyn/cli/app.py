@@ -12,7 +12,6 @@ from neurodyn.cli.source import Source, with_source
 
 app = typer.Typer(
     name="neurodyn",
-    help="Fit models of neural dynamics to a recording, and say whether they hold on data they never saw.",
     epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,

@@ -60,7 +60,7 @@ def steps(standardise: bool, high_pass: float | None, embed: int | None, pca: in
 
     chosen: list[Any] = []
     if high_pass is not None:
-        chosen.append(HighPass(high_pass))
+        chosen.append(HighPass(cutoff=high_pass))
     if standardise:
         chosen.append(Standardise())
     if embed:

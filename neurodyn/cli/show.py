@@ -8,8 +8,7 @@ if TYPE_CHECKING:
     import pandas
 
     from neurodyn.validation.comparison import Comparison
-
-WIDE = 100
+    from neurodyn.validation.selection import Sweep
 
 
 def console() -> Any:
@@ -88,6 +87,30 @@ def scores(comparison: "Comparison") -> None:
             if np.isfinite(float(table["floor"].sel(metric=metric)))
         ]
         console().print(f"  floor: {'; '.join(floors)}" if floors else "", style="dim")
+
+
+def sweep(found: "Sweep") -> None:
+    """Print the held-out score of every setting, and the choice."""
+    from rich.table import Table
+
+    from neurodyn.report.scores import metric_name
+    from neurodyn.report.style import number
+
+    table = found.table
+    drawn = Table(title="the number of states", title_justify="left", header_style="bold")
+    for name in ("states", metric_name(table.attrs["metric"]), "standard error", "restarts agree"):
+        drawn.add_column(name, justify="right")
+    for value in table["n_states"].values.tolist():
+        row = table.sel(n_states=value)
+        agreed = float(row["agreement"])
+        drawn.add_row(
+            str(value),
+            number(row["score"]),
+            number(row["standard_error"]),
+            f"{agreed:.0%}" if agreed == agreed else "–",
+        )
+    console().print(drawn)
+    console().print(f"  chosen: {found.best['n_states']} states", style="bold")
 
 
 def verdict(comparison: "Comparison") -> None:

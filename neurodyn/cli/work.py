@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from neurodyn.models.base import Fit, Model
     from neurodyn.validation.comparison import Comparison
+    from neurodyn.validation.selection import Sweep
 
-DEMO_STATES = 4
+DEMO_STATES = "2,3,4,6"
 YARDSTICKS = ("ar_ridge", "persistence")
 
 
@@ -64,39 +65,44 @@ def read(source: Source) -> "xarray.Dataset":
 
 
 def fit(source: Source, settings: Settings) -> bool:
-    """Choose the number of states, fit the whole recording, judge it, write everything; whether it came to an end."""
+    """Choose the number of states, judge the chosen model, fit the whole recording; whether it came to an end."""
     recording = read(source)
     folder = make_folder(settings.out)
-    preprocessing = preprocess(settings)
-    name = settings.models[0]
-    protocol = choices.protocols(
-        list(settings.holdout) or choices.default_protocols(recording)[:1], recording, settings.seed
-    )
-    candidates = candidate_models(name, settings, preprocessing)
-    yardsticks = {
-        label: choices.make_model(label, []) for label in usable(YARDSTICKS, recording, set(candidates))
-    }
+    words = list(settings.holdout) or choices.default_protocols(recording)[:1]
+    protocols = choices.protocols(words, recording, settings.seed)
+    candidates = candidate_models(settings.models[0], settings, preprocess(settings))
+    found: Sweep | None = None
+    comparison: Comparison | None = None
+    whole_fit: Fit | None = None
     with bars() as (whole, part, stop):
-        comparison = judge({**candidates, **yardsticks}, recording, protocol, settings, whole, part)
-        best = best_label(comparison, tuple(candidates))
-        chosen = None
-        if best is not None and not (stop.pressed and not comparison.complete):
-            chosen = fit_whole(candidates[best], recording, settings, part)
-    if best is None:
+        label, model = next(iter(candidates.items()))
+        if len(candidates) > 1:
+            found = sweep_states(candidates, recording, protocols[0], settings, whole, part)
+            model, label = candidates[f"hmm {found.best['n_states']}"], "hmm"
+        if not stop.pressed:
+            others = {name: choices.make_model(name, []) for name in usable(YARDSTICKS, recording, {label})}
+            comparison = judge({label: model, **others}, recording, protocols, settings, whole, part)
+        if not stop.pressed:
+            whole_fit = fit_whole(model, recording, settings, part)
+    shown = (
+        whole_fit
+        or (first_fit(comparison, label) if comparison else None)
+        or (swept_fit(found) if found else None)
+    )
+    if found is not None:
+        found.table.drop_dims("fold").to_dataframe().to_csv(folder / "sweep.csv")
+        show.sweep(found)
+    if comparison is not None:
+        show.scores(comparison)
         show.verdict(comparison)
-        raise FileError(
-            f"no {name} could be scored under {', '.join(comparison.protocols)}; the reasons are above."
-        )
-    show.scores(comparison)
-    show.verdict(comparison)
-    if len(candidates) > 1:
-        show.console().print(f"chosen by held-out score: {best}", markup=False)
-    shown = chosen if chosen is not None else first_fit(comparison, best)
+        if shown is None:
+            reason = next(iter(comparison.not_applicable.values()), "no fold was finished")
+            raise FileError(f"{label} could not be fitted to {source.file}: {reason}")
     if shown is not None:
         shown.save(folder / "fit.nc")
         draw(shown, recording, folder / "figures")
-    write(comparison, folder, settings, recording, fit=shown if chosen is not None else None)
-    return comparison.complete and not stop.pressed
+    write(comparison, folder, settings, fit=whole_fit, sweep=found)
+    return not stop.pressed and (comparison is None or comparison.complete)
 
 
 def compare(source: Source, settings: Settings, *, report: bool) -> bool:
@@ -112,7 +118,7 @@ def compare(source: Source, settings: Settings, *, report: bool) -> bool:
         comparison = judge(models, recording, protocols, settings, whole, part)
     show.scores(comparison)
     show.verdict(comparison)
-    write(comparison, folder, settings, recording, report=report)
+    write(comparison, folder, settings, report=report)
     return comparison.complete and not stop.pressed
 
 
@@ -126,22 +132,35 @@ def demo(out: pathlib.Path, seed: int, command: str) -> bool:
     from neurodyn.validation import holdout
 
     recording = datasets.load("nitime_fmri")
+    recording = recording.sel(unit=recording["tissue"] == "grey matter")
     folder = make_folder(out)
     show.console().print(describe(recording), markup=False)
-    settings = Settings(models=(), states=str(DEMO_STATES), out=out, command=command, restarts=3, seed=seed)
-    hmm = Pipeline(Standardise(), create("hmm", n_states=DEMO_STATES))
-    models: dict[str, Model] = {"hmm": hmm}
-    models |= {name: create(name) for name in ("ar_ridge", "factor_analysis", "persistence", "mean")}
+    settings = Settings(models=("hmm",), states=DEMO_STATES, out=out, command=command, restarts=3, seed=seed)
+    candidates: dict[str, Model] = {
+        f"hmm {n}": Pipeline(Standardise(), create("hmm", n_states=n, emission="gaussian_tied"))
+        for n in choices.state_numbers(DEMO_STATES)
+    }
     protocols = [holdout.blocks(4), holdout.units(0.25, folds=2, key=seed)]
+    comparison: Comparison | None = None
+    chosen: Fit | None = None
     with bars() as (whole, part, stop):
-        comparison = judge(models, recording, protocols, settings, whole, part, nulls=("circular_shift",))
-        chosen = None if stop.pressed else fit_whole(hmm, recording, settings, part)
-    show.scores(comparison)
-    show.verdict(comparison)
+        found = sweep_states(candidates, recording, protocols[0], settings, whole, part)
+        hmm = candidates[f"hmm {found.best['n_states']}"]
+        models = {"hmm": hmm} | {n: create(n) for n in ("ar_ridge", "factor_analysis", "persistence", "mean")}
+        if not stop.pressed:
+            nulls = ("circular_shift",)
+            comparison = judge(models, recording, protocols, settings, whole, part, nulls=nulls)
+        if not stop.pressed:
+            chosen = fit_whole(hmm, recording, settings, part)
+    show.sweep(found)
+    if comparison is not None:
+        show.scores(comparison)
+        show.verdict(comparison)
     if chosen is not None:
         chosen.save(folder / "fit.nc")
-    write(comparison, folder, settings, recording, fit=chosen, title="Resting fMRI: do states predict?")
-    return comparison.complete and not stop.pressed
+    title = "Resting fMRI: do states predict?"
+    write(comparison, folder, settings, fit=chosen, sweep=found, title=title)
+    return not stop.pressed and (comparison is None or comparison.complete)
 
 
 def cite(what: tuple[str, ...]) -> str:
@@ -216,20 +235,41 @@ def fit_whole(model: "Model", recording: "xarray.Dataset", settings: Settings, p
         return model.fit(recording, key=settings.seed, **options)
 
 
-def best_label(comparison: "Comparison", candidates: tuple[str, ...]) -> str | None:
-    """The candidate with the best main score under the first protocol that has one."""
-    from neurodyn.report.words import main_metric, ranked
+def sweep_states(
+    candidates: "dict[str, Model]",
+    recording: "xarray.Dataset",
+    protocol: Any,
+    settings: Settings,
+    whole: Bar,
+    part: Bar,
+) -> "Sweep":
+    """Score every number of states on held-out data, with or without preprocessing before the model."""
+    from neurodyn.validation.selection import sweep
 
-    for protocol in comparison.scores["protocol"].values.astype(str):
-        metric = main_metric(comparison.scores, protocol)
-        if metric is None:
-            continue
-        here = comparison.scores.sel(protocol=protocol)
-        known = here["value"].sel(metric=metric).notnull()
-        for name in ranked(here, metric):
-            if name in candidates and bool(known.sel(model=name)):
-                return name
-    return None
+    numbers = list(choices.state_numbers(settings.states))
+    first = next(iter(candidates.values()))
+    if hasattr(first, "n_states"):
+        grid: dict[str, Any] = {"n_states": numbers}
+    else:
+        grid = {"parts": [getattr(model, "parts", ()) for model in candidates.values()]}
+    options = {"restarts": settings.restarts, "progress": part}
+    found = sweep(first, recording, protocol, key=settings.seed, fit_options=options, progress=whole, **grid)
+    if "parts" not in grid:
+        return found
+    table = found.table.rename(parts="n_states").assign_coords(n_states=numbers)
+    number_of = dict(zip(grid["parts"], numbers, strict=True))
+    return dataclasses.replace(
+        found,
+        table=table,
+        fits={(number_of[setting[0]],): fits for setting, fits in found.fits.items()},
+        warnings={(number_of[setting[0]],): said for setting, said in found.warnings.items()},
+    )
+
+
+def swept_fit(found: "Sweep") -> "Fit | None":
+    """A fit of the chosen number of states that the sweep holds."""
+    fits = found.fits.get((found.best["n_states"],), [])
+    return fits[0] if fits else None
 
 
 def first_fit(comparison: "Comparison", label: str) -> "Fit | None":
@@ -256,21 +296,23 @@ def draw(fit: "Fit", recording: "xarray.Dataset", folder: pathlib.Path) -> None:
 
 
 def write(
-    comparison: "Comparison",
+    comparison: "Comparison | None",
     folder: pathlib.Path,
     settings: Settings,
-    recording: "xarray.Dataset",
     *,
     fit: "Fit | None" = None,
+    sweep: "Sweep | None" = None,
     report: bool = True,
     title: str | None = None,
 ) -> None:
     """Write the scores, and the report where it is wanted, and say where they are."""
     from neurodyn.report.page import write as write_report
 
-    comparison.to_dataframe().to_csv(folder / "scores.csv", index=False)
-    if report:
-        with waiting("writing the report"):
-            write_report(comparison, folder / "report.html", title=title, command=settings.command, fit=fit)
+    if comparison is not None:
+        comparison.to_dataframe().to_csv(folder / "scores.csv", index=False)
+        if report:
+            with waiting("writing the report"):
+                page = folder / "report.html"
+                write_report(comparison, page, title=title, command=settings.command, fit=fit, sweep=sweep)
     written = ", ".join(sorted(item.name for item in folder.iterdir()))
     show.console().print(f"\nin {folder}: {written}", markup=False)

@@ -176,7 +176,7 @@ def plot_state_means(fit: Fit, recording: xr.Dataset | None = None, *, width: fl
         activity = recording["activity"].values.reshape(-1, n_units).astype(np.float64)
         spread = np.nanstd(activity, axis=0)
         shown = (values - np.nanmean(activity, axis=0)) / np.where(spread > 0, spread, 1.0)
-        label = "standard deviations from the mean"
+        label = "standard deviations"
     else:
         shown = values - np.nanmean(values, axis=0, keepdims=True)
     limit = max(float(np.nanmax(np.abs(shown))), 1e-12) if np.isfinite(shown).any() else 1.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from neurodyn.validation.selection import Sweep
 
 LARGEST = 3_000_000
-RESOLUTIONS = (160, 120, 90, 64)
+RESOLUTIONS = (144, 110, 84, 64)
 NAVIGATION = (
     ("verdict", "Verdict"),
     ("data", "Data"),

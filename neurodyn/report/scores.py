@@ -247,6 +247,8 @@ def plot_restarts(fit: Fit, *, width: float = 6.0) -> "Figure":
     NotApplicable
         If the fit has neither an objective per iteration nor restarts (closed forms).
     """
+    from matplotlib.ticker import MaxNLocator
+
     from neurodyn.report.views import last
 
     trace = last(fit).trace
@@ -262,6 +264,7 @@ def plot_restarts(fit: Fit, *, width: float = 6.0) -> "Figure":
         axes.plot(np.arange(1, objective.size + 1), np.maximum(gap, 0.0), color=ACCENT, lw=1.6)
         axes.set_yscale("symlog", linthresh=1.0)
         axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         tidy(axes, x="iteration", y="nats below the end", title="the kept run")
     if restarts.size > 1:

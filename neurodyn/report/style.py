@@ -97,7 +97,7 @@ def png(figure: Any, *, dpi: float = 160, colours: int = 256) -> str:
     figure.savefig(raw, format="png", dpi=dpi)
     raw.seek(0)
     with Image.open(raw) as image:
-        small = image.convert("RGB").quantize(colors=colours, dither=Image.Dither.NONE, kmeans=2)
+        small = image.convert("RGB").quantize(colors=colours, dither=Image.Dither.NONE, kmeans=1)
     small.save(packed, format="png", optimize=True)
     return base64.b64encode(packed.getvalue()).decode("ascii")
 
