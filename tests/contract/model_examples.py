@@ -74,6 +74,12 @@ def counts() -> xr.Dataset:
     )
 
 
+def single_precision_counts() -> xr.Dataset:
+    """The counts in float32."""
+    found = counts()
+    return found.assign(activity=found["activity"].astype(np.float32))
+
+
 def choices() -> xr.Dataset:
     """Choices of learners, some of them missing."""
     from neurodyn.simulate.agents import rescorla_wagner
@@ -104,9 +110,9 @@ EXAMPLES: dict[str, Example] = {
         lambda: registry.create("rescorla_wagner", max_iterations=3, unknown="prior"), choices, unit_count=1
     ),
     "hmm": Example(
-        lambda: registry.create("hmm", n_states=2),
-        continuous,
-        options={"restarts": 2, "max_iterations": 30},
+        lambda: registry.create("hmm", n_states=2, emission="poisson"),
+        single_precision_counts,
+        options={"restarts": 1, "max_iterations": 15},
         tolerance=1e-3,
     ),
     "pipeline": Example(
