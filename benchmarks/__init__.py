@@ -1,0 +1,1 @@
+"""Side by side with peers, and the claims of each system measured."""

@@ -1,0 +1,1 @@
+"""One script per contestant; each runs in its own process, in its own environment."""

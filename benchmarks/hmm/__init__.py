@@ -1,0 +1,1 @@
+"""The claims about hidden Markov models, one module a line; each has `measure(quick) -> list of Line`."""
