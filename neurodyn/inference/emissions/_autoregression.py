@@ -59,20 +59,25 @@ def prepare_autoregression(
     n_bins, n_units = mask.shape
     first = np.maximum.accumulate(np.where(start, np.arange(n_bins), 0))
     usable = np.arange(n_bins) - first >= order
+    carried, drift = _carry_forward(standard, mask, first)
     history = np.zeros((n_bins, order * n_units), dtype)
     known = np.ones(n_bins, bool)
     for lag in range(1, order + 1):
-        history[lag:, (lag - 1) * n_units : lag * n_units] = standard[:-lag]
+        history[lag:, (lag - 1) * n_units : lag * n_units] = carried[:-lag]
         known[lag:] &= mask[:-lag].all(axis=1)
     history[~usable] = 0
     unsure = np.flatnonzero(usable & ~known)
     padded = np.full(bucket(len(unsure)), n_bins)
     padded[: len(unsure)] = unsure
+    variance = np.zeros((len(padded), history.shape[1]), dtype)
+    for lag in range(1, order + 1):
+        lost = ~mask[unsure - lag]
+        variance[: len(unsure), (lag - 1) * n_units : lag * n_units] = lost * drift
     return AutoregressiveData(
         values=jnp.asarray(standard),
         mask=jnp.asarray(mask),
         history=jnp.asarray(history),
-        history_variance=jnp.ones((len(padded), history.shape[1]), dtype) if len(unsure) else None,
+        history_variance=jnp.asarray(variance) if len(unsure) else None,
         start=jnp.asarray(start),
         usable=jnp.asarray(usable),
         complete=jnp.asarray(usable & known & mask.all(axis=1)),
@@ -81,6 +86,20 @@ def prepare_autoregression(
         scale=jnp.asarray(scale, dtype),
         groups=missing_groups(mask & (usable & known)[:, None]),
     )
+
+
+def _carry_forward(
+    standard: np.ndarray, mask: np.ndarray, first: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Missing entries replaced by the trial's last observed value, and what that errs by (mean square)."""
+    n_bins = len(standard)
+    latest = np.maximum.accumulate(np.where(mask, np.arange(n_bins)[:, None], -1), axis=0)
+    inside = latest >= first[:, None]
+    carried = np.where(inside, np.take_along_axis(standard, np.maximum(latest, 0), axis=0), 0)
+    both = mask[1:] & mask[:-1] & (first[1:] == first[:-1])[:, None]
+    steps = np.where(both, standard[1:].astype(float) - standard[:-1], 0)
+    drift = np.where(both.any(axis=0), (steps**2).sum(axis=0) / np.maximum(both.sum(axis=0), 1), 1.0)
+    return carried.astype(standard.dtype), np.minimum(drift, 1.0)
 
 
 def regress(history: Array, coefficients: Float[Array, "state unit regressor"]) -> Array:
@@ -142,7 +161,11 @@ def regression_log_likelihood(regression: Regression, data: AutoregressiveData) 
 def regression_moments(
     posterior: Float[Array, "time state"], regression: Regression, data: AutoregressiveData
 ) -> dict[str, Array]:
-    """Expected weight and second moments of [observation, history, 1] of each state."""
+    """Expected weight and second moments of [observation, history, 1] of each state.
+
+    An expected history given the past alone predicts without bias, so it enters as if it had
+    been observed; the variance it adds to the residual, `A diag(v) A'`, is taken out again.
+    """
     coefficients = regression.coefficients
     n_states, n_units = coefficients.shape[:2]
     posterior = posterior.astype(data.values.dtype)
@@ -194,9 +217,10 @@ def regression_moments(
         gap = gap * weight[:, None, None, :]
         spread = jnp.einsum("nic,nidk->kcd", select, jnp.einsum("nijk,njd->nidk", gap, select))
         result = _filled_moments(filled, history[:, None], weight[:, None], spread)
-        inner = jnp.einsum("nk,nr->kr", weight, variance)
-        diagonal = jnp.arange(n_units, size - 1)
-        result["second"] = result["second"].at[:, diagonal, diagonal].add(inner)
+        seen = mask.astype(filled.dtype)
+        moved = seen[:, None, :, None] * coefficients[:, :, :-1]
+        excess = jnp.einsum("nk,nkir,nr,nkjr->kij", weight, moved, variance, moved)
+        result["second"] = result["second"].at[:, :n_units, :n_units].add(-excess)
         return result
 
     part = over_blocks(

@@ -27,7 +27,7 @@ class IndependentData(eqx.Module):
 
 
 def prepare_independent(
-    values: np.ndarray, mask: np.ndarray, offset: np.ndarray | None, highest: float
+    values: np.ndarray, mask: np.ndarray, offset: np.ndarray | None, highest: float | int
 ) -> IndependentData:
     """Filled values, mask and the units' averages, half an event away from 0 and `highest`."""
     values, mask = np.asarray(values), np.asarray(mask, bool)
@@ -46,7 +46,7 @@ def prepare_independent(
     )
 
 
-def check_whole_numbers(values: np.ndarray, mask: np.ndarray, highest: float, family: str) -> None:
+def check_whole_numbers(values: np.ndarray, mask: np.ndarray, highest: float | int, family: str) -> None:
     """Raise when an observed value is not an integer between 0 and `highest`."""
     for first in range(0, len(values), _HOST_CHUNK):
         part = slice(first, first + _HOST_CHUNK)
@@ -92,7 +92,7 @@ def sums(posterior: Float[Array, "time state"], data: IndependentData) -> dict[s
     return {**result, "blocks": jnp.ones((), data.values.dtype), "average": data.average}
 
 
-def check_strength(strength: float, floor: float) -> None:
+def check_strength(strength: float | int, floor: float) -> None:
     """Raise unless the prior strength and the floor are in range."""
     if not strength >= 0:
         raise ModelError(f"prior_strength is {strength}; give a number of bins of at least 0.")

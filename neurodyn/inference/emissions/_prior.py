@@ -44,9 +44,9 @@ class NormalInverseWishart:
     True
     """
 
-    mean_strength: float = 0.0
-    covariance_strength: float = 0.0
-    variance: float = 1.0
+    mean_strength: float | int = 0.0
+    covariance_strength: float | int = 0.0
+    variance: float | int = 1.0
 
     def __post_init__(self) -> None:
         for name in ("mean_strength", "covariance_strength"):

@@ -43,7 +43,7 @@ class AutoregressiveGaussian(Emission):
     filtered expectation, and the predictive covariance of the bins that depend on it grows by
     `A diag(v) A'` with `v` the variance of that expectation. The likelihood is then an
     estimate, and a step of expectation maximisation may lower it. Before the first call of
-    `fill_history` missing predecessors have the recording's mean and variance.
+    `fill_history` a missing predecessor is its unit's last observed value in the trial.
 
     Parameters
     ----------

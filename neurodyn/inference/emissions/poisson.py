@@ -52,7 +52,7 @@ class Poisson(Emission):
     40
     """
 
-    prior_strength: float = 0.0
+    prior_strength: float | int = 0.0
     floor: float = 1e-4
 
     def __post_init__(self) -> None:
