@@ -248,7 +248,7 @@ class _Store:
         leaves = {f"leaf{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(groups))}
         handle, temporary = tempfile.mkstemp(suffix=".npz", dir=self.path.parent)
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, identity=np.array(self.identity), **leaves)
+            np.savez(file, allow_pickle=False, identity=np.array(self.identity), **leaves)
         os.replace(temporary, self.path)
         self.written = time.monotonic()
 

@@ -35,7 +35,9 @@ def as_key(key: Any) -> jax.Array:
     Array(True, dtype=bool)
     """
     if key is None:
-        raise ModelError("key is None, but this call is stochastic; pass an integer or a JAX key, e.g. key=0.")
+        raise ModelError(
+            "key is None, but this call is stochastic; pass an integer or a JAX key, e.g. key=0."
+        )
     if isinstance(key, bool):
         raise ModelError(f"key is {key}, not an integer or a JAX key; pass e.g. key=0.")
     if isinstance(key, (int, np.integer)):

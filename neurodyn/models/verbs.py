@@ -14,7 +14,7 @@ import xarray as xr
 from neurodyn.errors import ModelError
 from neurodyn.inference.random import as_key
 from neurodyn.models.base import Fit, align_units
-from neurodyn.recording import check
+from neurodyn.recording import arrays, check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,10 +28,16 @@ class HasLogLikelihood(Fit):
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Terms log p(x_t | x_<t) over observed entries, shape ``(trial, time)``."""
 
+    def _exact_terms(self, recording: xr.Dataset) -> np.ndarray:
+        """Which terms are exact, shape ``(trial, time)``."""
+        _, mask = arrays(recording)
+        return np.full(mask.shape[:2], self.likelihood_kind == "exact")
+
     def _likelihood_attrs(self, recording: xr.Dataset) -> dict[str, str]:
         """Kind and space of the likelihood of this recording."""
-        del recording
-        return {"kind": self.likelihood_kind, "space": self.space}
+        inexact = self.likelihood_kind if self.likelihood_kind != "exact" else "estimate"
+        exact = bool(self._exact_terms(recording).all())
+        return {"kind": "exact" if exact else inexact, "space": self.space}
 
     def log_likelihood(self, recording: xr.Dataset, given: xr.Dataset | None = None) -> xr.DataArray:
         """Log-likelihood of the observed entries, as terms that sum to the joint.
@@ -49,7 +55,9 @@ class HasLogLikelihood(Fit):
         -------
         xr.DataArray
             Terms in nats on ``([trial,] time)``; attrs ``kind`` (``exact``, ``bound`` or ``estimate``) and
-            ``space`` (``data``, or ``reduced`` after a step that is not invertible).
+            ``space`` (``data``, or ``reduced`` after a step that is not invertible). The coordinate ``exact``
+            says of every term whether it is (an autoregression's terms are exact wherever the bins it
+            reaches back to were observed).
 
         Raises
         ------
@@ -60,7 +68,7 @@ class HasLogLikelihood(Fit):
         aligned = align_units(recording, self.units, self.model.name)
         if given is None:
             terms = self._log_likelihood_terms(aligned)
-            attrs = self._likelihood_attrs(aligned)
+            attrs, exact = self._likelihood_attrs(aligned), self._exact_terms(aligned)
         else:
             if given["activity"].shape != recording["activity"].shape:
                 raise ModelError(
@@ -71,14 +79,16 @@ class HasLogLikelihood(Fit):
             both = aligned.assign(activity=aligned["activity"].fillna(known["activity"].values))
             both["activity"].attrs = dict(aligned["activity"].attrs)
             terms = self._log_likelihood_terms(both)
-            attrs = self._likelihood_attrs(both)
+            attrs, exact = self._likelihood_attrs(both), self._exact_terms(both)
             if known["activity"].notnull().any():
                 terms = terms - self._log_likelihood_terms(known)
+                exact = exact & self._exact_terms(known)
         activity = recording["activity"]
         dims = tuple(dim for dim in activity.dims if dim != "unit")
         coords = {name: coord for name, coord in activity.coords.items() if set(coord.dims) <= set(dims)}
-        values = terms if "trial" in dims else terms[0]
-        return xr.DataArray(values, dims=dims, coords=coords, name="log_likelihood", attrs=attrs)
+        values, exact = (terms, exact) if "trial" in dims else (terms[0], exact[0])
+        result = xr.DataArray(values, dims=dims, coords=coords, name="log_likelihood", attrs=attrs)
+        return result.assign_coords(exact=(dims, exact))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -197,3 +207,15 @@ class HasSimulate(Fit):
             drawn = drawn.isel(trial=0, drop=True)
             drawn = drawn.drop_vars([name for name in ("start_time", "n_bins") if name in drawn.coords])
         return check(drawn, kinds=self.model.kinds, model=self.model.name)
+
+
+def exact_by_reach(mask: np.ndarray, reach: int) -> np.ndarray:
+    """Which bins have the `reach` bins before them observed whole, or nothing to score; ``(trial, time)``.
+
+    What lies before a trial's first bin is part of the model, so it counts as known.
+    """
+    n_trials, n_time = mask.shape[:2]
+    whole = np.concatenate([np.ones((n_trials, reach), bool), np.all(mask, axis=2)], axis=1)
+    gaps = np.cumsum(np.concatenate([np.zeros((n_trials, 1), int), ~whole], axis=1), axis=1)
+    missing = gaps[:, reach : reach + n_time] - gaps[:, :n_time]
+    return (missing == 0) | ~np.any(mask, axis=2)

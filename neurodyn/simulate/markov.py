@@ -197,7 +197,7 @@ class MarkovModel:
         belief = np.log(np.maximum(self.initial, 1e-300)) + table[:, 0]
         total = 0.0
         for t in range(1, table.shape[1] + 1):
-            norm = logsumexp(belief, axis=1)
+            norm = np.asarray(logsumexp(belief, axis=1))
             total += float(norm.sum())
             if t < table.shape[1]:
                 ahead = np.exp(belief - norm[:, None]) @ self.transition

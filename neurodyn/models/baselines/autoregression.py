@@ -18,14 +18,13 @@ from neurodyn.models.baselines.common import (
     learn_floor,
     moments,
     one_of,
-    past_is_complete,
     positive_number,
     replicate_variance,
     unit_kinds,
     unit_parameters,
     whole_number,
 )
-from neurodyn.models.verbs import HasLogLikelihood
+from neurodyn.models.verbs import HasLogLikelihood, exact_by_reach
 from neurodyn.recording import arrays
 
 ORDERS = (1, 2, 3, 5, 8)
@@ -210,10 +209,9 @@ class ARRidgeFit(HasLogLikelihood):
         spread = replicate_variance(expected, np.square(deviation) * variance, kinds)
         return cast(recording, expected), cast(recording, spread)
 
-    def _likelihood_attrs(self, recording: xr.Dataset) -> dict[str, str]:
-        """Exact when no missing entry precedes an observed one."""
-        exact = past_is_complete(arrays(recording).mask)
-        return {"kind": "exact" if exact else "estimate", "space": "data"}
+    def _exact_terms(self, recording: xr.Dataset) -> np.ndarray:
+        """Exact wherever the bins reached back to were observed."""
+        return exact_by_reach(arrays(recording).mask, int(self.parameters.sizes["lag"]))
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Gaussian terms with the residual covariance; with counts among the units, entry by entry."""

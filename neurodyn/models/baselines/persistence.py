@@ -14,14 +14,13 @@ from neurodyn.models.baselines.common import (
     into_range,
     learn_floor,
     moments,
-    past_is_complete,
     prior_mean,
     replicate_variance,
     unit_kinds,
     unit_parameters,
     whole_number,
 )
-from neurodyn.models.verbs import HasLogLikelihood
+from neurodyn.models.verbs import HasLogLikelihood, exact_by_reach
 from neurodyn.recording import arrays
 
 
@@ -123,10 +122,9 @@ class PersistenceFit(HasLogLikelihood):
         mean, variance = self._expected(recording, horizon)
         return Prediction(cast(recording, mean), cast(recording, variance))
 
-    def _likelihood_attrs(self, recording: xr.Dataset) -> dict[str, str]:
-        """Exact when no missing entry precedes an observed one."""
-        exact = past_is_complete(arrays(recording).mask)
-        return {"kind": "exact" if exact else "estimate", "space": "data"}
+    def _exact_terms(self, recording: xr.Dataset) -> np.ndarray:
+        """Exact wherever the bins reached back to were observed."""
+        return exact_by_reach(arrays(recording).mask, 1)
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """One-step densities."""

@@ -204,10 +204,10 @@ class SmoothedRateFit(HasLogLikelihood):
         mean, variance = self._expected(recording, "both" if mode == "all" else "past", horizon)
         return Prediction(cast(recording, mean), cast(recording, variance))
 
-    def _likelihood_attrs(self, recording: xr.Dataset) -> dict[str, str]:
+    def _exact_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Exact when nothing is missing before an observed entry."""
-        exact = past_is_complete(arrays(recording).mask)
-        return {"kind": "exact" if exact else "estimate", "space": "data"}
+        mask = arrays(recording).mask
+        return np.full(mask.shape[:2], past_is_complete(mask))
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """One-step densities given the past."""

@@ -25,7 +25,7 @@ from neurodyn.models.hmm.states import (
     posterior,
     stationary_distribution,
 )
-from neurodyn.models.verbs import HasInfer, HasLogLikelihood, HasSimulate
+from neurodyn.models.verbs import HasInfer, HasLogLikelihood, HasSimulate, exact_by_reach
 from neurodyn.recording import arrays, make
 
 
@@ -105,10 +105,9 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
             return Prediction(layout.scatter(np.asarray(mean)), None, categories)
         return Prediction(layout.scatter(np.asarray(mean)), layout.scatter(np.asarray(variance)))
 
-    def _likelihood_attrs(self, recording: xr.Dataset) -> dict[str, str]:
-        """An autoregression with a missing predecessor has an estimate only."""
-        exact = self.emission.reach == 0 or _predecessors_known(recording, self.emission.reach)
-        return {"kind": "exact" if exact else "estimate", "space": self.space}
+    def _exact_terms(self, recording: xr.Dataset) -> np.ndarray:
+        """An autoregression is exact where the bins it reaches back to were observed."""
+        return exact_by_reach(arrays(recording).mask, self.emission.reach)
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Log normalisers of the forward pass."""
@@ -216,13 +215,3 @@ def _draw_paths(key: jax.Array, parameters: HMMParameters, n_time: int, n_trials
         return jnp.concatenate([first[None], rest])
 
     return jax.vmap(one)(jax.random.split(key, n_trials))
-
-
-def _predecessors_known(recording: xr.Dataset, reach: int) -> bool:
-    """Whether every observed entry has its `reach` predecessors observed, trial starts apart."""
-    _, mask = arrays(recording)
-    seen, whole = np.asarray(mask.any(axis=2)), np.asarray(mask.all(axis=2))
-    return all(
-        bool((whole[:, reach - lag : mask.shape[1] - lag] | ~seen[:, reach:]).all())
-        for lag in range(1, reach + 1)
-    )

@@ -81,7 +81,7 @@ class ConfoundRegression(Step):
         )
         confounds, known = _confounds(recording, list(names))
         values, mask = arrays(recording, np.float64)
-        used = mask.any(-1)
+        used = np.asarray(mask.any(-1))
         count = np.maximum((known & used[..., None]).sum((0, 1)), 1)
         centre = np.where(known & used[..., None], confounds, 0.0).sum((0, 1)) / count
         design = np.where(known, confounds - centre, 0.0)

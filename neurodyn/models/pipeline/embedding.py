@@ -105,7 +105,7 @@ class TimeDelayEmbeddingFit(StepFit):
         inside = (np.arange(mask.shape[1]) < trial_lengths(recording)[:, None])[..., None]
         for lag in self.model.lags:
             if lag <= 0:
-                inside = inside & _moved(mask.any(-1, keepdims=True), lag)
+                inside = inside & _moved(np.asarray(mask.any(-1, keepdims=True)), lag)
         labels = [f"{unit} lag {lag}" for lag in self.model.lags for unit in recording["unit"].values]
         embedded = np.concatenate([_moved(values, lag) for lag in self.model.lags], axis=-1)
         seen = np.concatenate([_moved(mask, lag) for lag in self.model.lags], axis=-1) & inside

@@ -194,6 +194,15 @@ class _LogLikelihoodHooks:
             terms = known + step.log_jacobian(stage)
         return terms
 
+    def _exact_terms(self: Any, recording: xr.Dataset) -> np.ndarray:
+        """Terms of the final model that are exact, unless a step makes the whole an estimate."""
+        stages = self._stages(recording)
+        exact = self.final._exact_terms(stages[-1])
+        for step, stage in zip(self.steps, stages[:-1], strict=True):
+            known = step.likelihood_attrs(stage, {"kind": "exact", "space": "data"})["kind"] == "exact"
+            exact = exact & (known and step.model.lead == 0)
+        return exact
+
     def _likelihood_attrs(self: Any, recording: xr.Dataset) -> dict[str, str]:
         """Kind and space of the final model's likelihood, as changed by the steps."""
         stages = self._stages(recording)
@@ -249,5 +258,5 @@ def fit_class(verbs: tuple[type, ...], adapt_options: tuple[tuple[str, Any], ...
     namespace = {"__doc__": PipelineFit.__doc__, "__module__": __name__}
     if HasAdapt in verbs:
         namespace["adapt_options"] = dict(adapt_options)
-    made = type("PipelineFit", bases, namespace)
+    made: Any = type("PipelineFit", bases, namespace)
     return dataclasses.dataclass(frozen=True, kw_only=True, eq=False)(made)

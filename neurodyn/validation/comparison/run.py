@@ -143,7 +143,7 @@ def _run(
     fitted = time.perf_counter()
     given = split.given
     prediction = fit.predict(given, mode=split.mode, horizon=split.horizon, key=key)
-    terms, kind, silent = _likelihood(fit, split, given)
+    terms, kind, silent = _likelihood(fit, split, given, ground.scored.target["activity"])
     predicted = time.perf_counter()
     target = ground.scored.target
     lined_up = evaluation(
@@ -176,8 +176,10 @@ def _run(
     )
 
 
-def _likelihood(fit: Fit, split: Split, given: xr.Dataset) -> tuple[xr.DataArray | None, str, str]:
-    """Log-likelihood terms of the target, their kind, and why there are none."""
+def _likelihood(
+    fit: Fit, split: Split, given: xr.Dataset, scored: xr.DataArray
+) -> tuple[xr.DataArray | None, str, str]:
+    """Log-likelihood terms of the target, their kind over the scored bins, and why there are none."""
     if not isinstance(fit, HasLogLikelihood):
         return None, "", f"{fit.model.name} gives no likelihood."
     target = split.target
@@ -195,4 +197,7 @@ def _likelihood(fit: Fit, split: Split, given: xr.Dataset) -> tuple[xr.DataArray
                 "shares."
             ),
         )
-    return terms, str(terms.attrs.get("kind", "estimate")), ""
+    kind = str(terms.attrs.get("kind", "estimate"))
+    if "exact" in terms.coords and bool(terms["exact"].where(scored.notnull().any("unit"), True).all()):
+        kind = "exact"
+    return terms, kind, ""
