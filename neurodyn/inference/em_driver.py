@@ -6,7 +6,7 @@ import pathlib
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +28,9 @@ from neurodyn.inference.progress import Progress
 
 CHUNK_SECONDS = 0.5
 BATCH_ELEMENTS = 1 << 20
+# Of many long runs, those that lead after a few steps are worth finishing; objectives seldom cross later.
+SCREEN_STEPS = 24
+SURVIVORS = 3
 
 
 class Settings(NamedTuple):
@@ -89,6 +92,8 @@ def run_restarts(
 ) -> tuple[list[Run], bool]:
     """Run every start to its end, in one batch where the work is small enough to gain from it.
 
+    Where it is not, all starts make `SCREEN_STEPS` steps and the best `SURVIVORS` of them go on.
+
     Parameters
     ----------
     starts : list of HMMParameters
@@ -125,10 +130,9 @@ def run_restarts(
     pace = _Pace()
     interrupted = False
     try:
-        for position, state in enumerate(groups):
-            groups[position] = _run_group(
-                state, step, sequence, emission, prior, settings, pace, store, groups, position
-            )
+        for position in _schedule(groups, settings):
+            stop = position.stop
+            _run_group(stop, step, sequence, emission, prior, settings, pace, store, groups, position.index)
     except KeyboardInterrupt:
         interrupted = True
     finished = [unstack(groups[0], i) for i in range(len(starts))] if batch else groups
@@ -136,6 +140,25 @@ def run_restarts(
     if begun and not interrupted:
         store.remove()
     return begun, interrupted
+
+
+class _Turn(NamedTuple):
+    """Which group to advance, and up to which step."""
+
+    index: int
+    stop: int
+
+
+def _schedule(groups: list[EMState], settings: Settings) -> Iterator[_Turn]:
+    """All groups to the end, or, where there are many, a short run of all and the rest of the leaders'."""
+    chosen = list(range(len(groups)))
+    if len(groups) > SURVIVORS:
+        for index in chosen:
+            yield _Turn(index, min(SCREEN_STEPS, settings.max_iterations))
+        scores = [_to_run(state).objective[-1] if int(state.n_accepted) else -np.inf for state in groups]
+        chosen = sorted(np.argsort(scores)[::-1][:SURVIVORS].tolist())
+    for index in chosen:
+        yield _Turn(index, settings.max_iterations)
 
 
 def stack_states(states: list[EMState]) -> EMState:
@@ -157,7 +180,7 @@ class _Pace:
 
 
 def _run_group(
-    state: EMState,
+    stop: int,
     step: Callable[..., EMState],
     sequence: Sequence,
     emission: Emission,
@@ -167,18 +190,19 @@ def _run_group(
     store: "_Store",
     groups: list[EMState],
     position: int,
-) -> EMState:
-    """Advance one restart, or a batch, chunk by chunk; `groups` always holds the latest state."""
+) -> None:
+    """Advance one restart, or a batch, chunk by chunk up to step `stop`; `groups` holds the latest state."""
+    state = groups[position]
     dtype = state.log_prior.dtype
     observed = jnp.asarray(max(int(np.asarray(sequence.valid).sum()), 1), dtype)
     tolerance = jnp.asarray(settings.tolerance, dtype)
     while True:
         taken = np.atleast_1d(np.asarray(state.n_steps))
         over = np.atleast_1d(np.asarray(state.converged | state.failed))
-        if (over | (taken >= settings.max_iterations)).all():
-            return state
+        if (over | (taken >= stop)).all():
+            return
         done = int(taken[~over].max())
-        limit = min(done + pace.steps, settings.max_iterations)
+        limit = min(done + pace.steps, stop)
         began = time.perf_counter()
         state = step(
             state,

@@ -69,8 +69,9 @@ class HMM(Model):
 
     Notes
     -----
-    Options of `fit`: ``restarts`` (default 5) runs from different starts, of which the best training
-    objective is kept; ``start_parameters`` (a Dataset as in `HMMFit.parameters`) begins there instead;
+    Options of `fit`: ``restarts`` (default 8) runs from different starts, of which the best training
+    objective is kept (of long recordings, the three leading after 24 steps are finished);
+    ``start_parameters`` (a Dataset as in `HMMFit.parameters`) begins there instead;
     ``max_iterations`` (1000), ``tolerance`` (1e-6 nats per bin, two plain steps in a row), ``accelerate``
     (True), ``progress`` (an object with ``update(fraction, text)``), ``checkpoint`` (a path; a killed fit
     resumes from it to the same numbers), ``checkpoint_seconds`` (60).
@@ -97,7 +98,7 @@ class HMM(Model):
     kinds: ClassVar[frozenset[str]] = frozenset({"continuous", "count", "binary", "categorical"})
     citations: ClassVar[tuple[str, ...]] = ("rabiner1989", "dempster1977", "varadhan2008")
     fit_options: ClassVar[Mapping[str, Any]] = {
-        "restarts": 5,
+        "restarts": 8,
         "start_parameters": None,
         "max_iterations": 1000,
         "tolerance": 1e-6,

@@ -137,8 +137,8 @@ def match_paths(reference: np.ndarray, other: np.ndarray, n_states: int) -> tupl
 
 
 def agreement(best: Run, runs: list[Run], emission: Emission, sequence: Sequence, layout: Layout) -> float:
-    """Mean share of bins on which the other runs' likeliest states agree with the best run's."""
-    others = [run for run in runs if run is not best and not run.failed]
+    """Mean share of bins on which the other converged runs' likeliest states agree with the best run's."""
+    others = [run for run in runs if run is not best and run.converged]
     if not others:
         return float("nan")
     n_states = len(best.occupancy)
