@@ -50,8 +50,9 @@ class HMM(Model):
     sticky : float
         Pseudo-counts added to the diagonal of the transition matrix (0: none).
     concentration : float
-        Dirichlet concentration of the rows of the transition matrix and of the initial distribution
-        (1: flat, maximum likelihood).
+        Dirichlet concentration of the rows of the transition matrix and of the initial distribution. The
+        default adds half a pseudo-count to every transition, so that one never seen in training does not
+        become impossible and ruin held-out likelihoods; 1 is maximum likelihood, and keeps zeros at zero.
     start : {"auto", "trial", "stationary"}
         Where a recording begins when it is predicted or scored: from the initial distribution learnt over
         trials (``"trial"``), or from the chain's stationary distribution. ``"auto"`` takes the first where
@@ -112,7 +113,7 @@ class HMM(Model):
     n_states: int
     emission: str | Emission = "auto"
     sticky: float = 0.0
-    concentration: float = 1.0
+    concentration: float = 1.5
     start: str = "auto"
 
     def __post_init__(self) -> None:
