@@ -40,3 +40,30 @@ def component_class(name: str) -> type:
         raise ModelError(f"there is no component {name!r}; registered are {', '.join(COMPONENTS)}.")
     module, _, attribute = COMPONENTS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def component_name(component: object) -> str | None:
+    """Return the registered name of a component.
+
+    Parameters
+    ----------
+    component : object
+        An emission or a step of a pipeline.
+
+    Returns
+    -------
+    str or None
+        Its name; None if its class is not registered.
+
+    Examples
+    --------
+    >>> from neurodyn.models.components import component_name
+    >>> from neurodyn.models.pipeline import PCA
+    >>> component_name(PCA(2))
+    'pca'
+    """
+    kind = type(component)
+    for name, target in COMPONENTS.items():
+        if target.rpartition(":")[2] == kind.__name__ and component_class(name) is kind:
+            return name
+    return None

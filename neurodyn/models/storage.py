@@ -15,6 +15,7 @@ import xarray as xr
 from neurodyn.errors import FileError, ModelError
 from neurodyn.models import registry
 from neurodyn.models.base import Fit, Model, Trace
+from neurodyn.models.components import component_class, component_name
 
 FORMAT = "neurodyn fit 1"
 HEADER = "neurodyn_header"
@@ -25,7 +26,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, Model):
         return {"model": value.name, "fields": _fields(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        component = getattr(value, "component", None)
+        component = component_name(value)
         if component is None:
             raise ModelError(f"{type(value).__name__} is not a registered component and cannot be saved.")
         return {"component": component, "fields": _fields(value)}
@@ -59,8 +60,6 @@ def decode(value: Any) -> Any:
     if "model" in value:
         return registry.get(value["model"])(**{k: decode(v) for k, v in value["fields"].items()})
     if "component" in value:
-        from neurodyn.models.components import component_class
-
         return component_class(value["component"])(**{k: decode(v) for k, v in value["fields"].items()})
     if "tuple" in value:
         return tuple(decode(item) for item in value["tuple"])
