@@ -36,7 +36,8 @@ def prepare_independent(
     seen = mask.any(axis=1)
     count = mask.sum(axis=0)
     total = filled.sum(axis=0, dtype=float)
-    average = np.clip(total, 0.5, np.maximum(highest * count - 0.5, 0.5)) / np.maximum(count, 1)
+    ceiling = np.maximum(highest * np.maximum(count, 1) - 0.5, 0.5)
+    average = np.clip(total, 0.5, ceiling) / np.maximum(count, 1)
     return IndependentData(
         values=jnp.asarray(filled),
         seen=jnp.asarray(seen),

@@ -186,8 +186,13 @@ class HMM(Model):
             checkpoint_seconds=float(options["checkpoint_seconds"]),
         )
         runs, interrupted = run_restarts(starts, sequence, emission, prior, settings)
-        if not runs:
+        if not runs and interrupted:
             raise KeyboardInterrupt
+        if not runs:
+            raise ModelError(
+                "no start of hmm took a single step, because its likelihood is not finite; look for a unit without "
+                "observed entries or with extreme values, and rescale or drop it."
+            )
         best = _best(runs)
         if not interrupted and options["start_parameters"] is None:
             best, interrupted = reseed(best, sequence, layout, emission, prior, settings, key)
