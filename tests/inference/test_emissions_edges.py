@@ -64,6 +64,26 @@ def test_a_silent_unit_keeps_a_positive_rate_and_one_spike_is_possible():
     assert float(emission.log_likelihood(parameters, later).min()) > -40
 
 
+@pytest.mark.parametrize(
+    "emission", [*REAL, Poisson(), Bernoulli(), Categorical(n_categories=2)], ids=lambda e: type(e).__name__
+)
+def test_a_unit_never_observed_stays_finite_and_says_nothing(emission):
+    rng = np.random.default_rng(0)
+    values = (rng.random((60, 2)) < 0.4).astype(np.float32)
+    mask = np.ones((60, 2), bool)
+    mask[:, 1] = False
+    data = emission.prepare(values, mask, np.arange(60) == 0)
+    weights = jax.nn.one_hot(jnp.arange(60) % 2, 2)
+    parameters = emission.start_from_data(jax.random.key(0), data, weights)
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in parameters.values())
+    likelihood = emission.log_likelihood(parameters, data)
+    assert bool(jnp.isfinite(likelihood).all())
+    other = emission.prepare(np.where(mask, values, 7.0), mask, np.arange(60) == 0)
+    np.testing.assert_array_equal(emission.log_likelihood(parameters, other), likelihood)
+    mean, _ = emission.predict_mean(parameters, weights, data)
+    assert bool(jnp.isfinite(mean).all())
+
+
 def test_conjugate_priors_give_the_analytic_mode():
     rng = np.random.default_rng(0)
     counts = rng.poisson(2.0, (60, 1)).astype(np.float32)
