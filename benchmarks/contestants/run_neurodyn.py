@@ -47,7 +47,7 @@ def prepare(problem, iterations, options):
         variables["covariance"] = (("state", "unit", "unit_2"), problem["start_covariance"])
         coords["unit_2"] = np.arange(n_units)
     start = xr.Dataset(variables, coords=coords)
-    model = HMM(n_states=n_states, emission="poisson" if poisson else "gaussian")
+    model = HMM(n_states=n_states, emission="poisson" if poisson else "gaussian", concentration=1.0)
     last = {}
 
     def fit():

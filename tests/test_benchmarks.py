@@ -1,0 +1,219 @@
+"""The pure helpers behind the benchmarks: verdicts, ratios, scores, resuming."""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+import scipy.stats
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+from benchmarks import measure, reproduce, scoring
+from benchmarks.contestants.clock import Compilations
+from benchmarks.hmm import blocked, enumeration, equality, gap, hcp
+from benchmarks.peers import T1, T2, judge, t1_task, t2_task
+from benchmarks.problems import Task, generating_model, starting_parameters
+from benchmarks.race import OURS, PRODUCTS, Race
+
+
+def test_a_bar_is_held_or_missed_and_a_nan_never_holds_one():
+    assert measure.at_most("a", 0.1, 0.1).verdict == measure.HOLDS
+    assert measure.at_most("a", 0.11, 0.1).verdict == measure.SHORT
+    assert measure.at_most("a", float("nan"), 0.1).verdict == measure.SHORT
+    assert measure.at_least("a", 19, 19).verdict == measure.HOLDS
+    assert measure.at_least("a", float("nan"), 19).verdict == measure.SHORT
+
+
+def test_what_could_not_be_measured_falls_short_and_says_why():
+    line = measure.unmeasured("claim", "<= 1", "no data")
+    assert line.verdict == measure.SHORT
+    assert (
+        measure.show(line, "QUICK | ") == "QUICK | claim: not measured | bar <= 1 | falls short | (no data)"
+    )
+
+
+def test_spread_is_median_and_range():
+    found = measure.spread([3.0, 1.0, 2.0])
+    assert (found.median, found.low, found.high) == (2.0, 1.0, 3.0)
+    assert np.isnan(measure.spread([]).median)
+
+
+def test_tables_have_one_width():
+    rows = measure.table(("name", "x"), [("a", 1), ("longer name", 22)]).splitlines()
+    assert len({len(row) for row in rows}) == 1
+
+
+def run(first, second, warm=None, peak=0.3, **about):
+    """One contestant's round."""
+    figures = {
+        "first": {"cpu": first, "wall": first},
+        "second": {"cpu": second, "wall": second},
+        "peak_gb": peak,
+    }
+    if warm is not None:
+        figures["warm"] = {"cpu": warm, "wall": warm}
+    return {**figures, "about": about} if about else figures
+
+
+@pytest.fixture
+def race():
+    rounds = {
+        OURS: [
+            run(3.0, 1.0, peak=0.5, cpu_per_iteration=0.04),
+            run(2.0, 1.2, peak=0.7, cpu_per_iteration=0.04),
+        ],
+        "slow": [run(20.0, 20.0), run(22.0, 21.0)],
+        "compiling": [run(14.0, 14.0, warm=10.0), run(14.0, 14.0, warm=10.0)],
+        PRODUCTS: [{"cpu": 0.02, "wall": 0.02}],
+    }
+    score = {"training": -1.0, "held-out": -1.0}
+    return Race(t1_task(100_000), rounds, dict.fromkeys([*rounds, "generating model"], score), {}, {})
+
+
+def test_ratios_are_to_the_cheapest_peer_once_compiled(race):
+    assert race.cheapest_peer() == ("compiling", 10.0)
+    assert race.ratio("second") == pytest.approx(0.11)
+    assert race.ratio("first") == pytest.approx(0.25)
+    assert race.first_ratio() == pytest.approx(2.5 / 14)
+    assert race.over_products() == pytest.approx((1.1 / 20 / 0.02, 2.0))
+
+
+def test_each_fit_and_the_memory_have_a_verdict_of_their_own(race):
+    lines = {line.name.removeprefix("T1 100,000 "): line for line in judge(race, T1[1_000_000])}
+    assert lines["CPU ratio, second fit of the same shape"].verdict == measure.HOLDS
+    assert lines["CPU ratio, first fit of a process"].verdict == measure.SHORT
+    assert lines["peak memory"].measured == "0.6 GB"
+
+
+def test_without_any_peer_the_ratio_falls_short(race):
+    alone = Race(race.task, {OURS: race.rounds[OURS]}, race.scores, {"dynamax": "no network"}, {})
+    (line,) = judge(alone, T2)
+    assert line.verdict == measure.SHORT
+    assert "no network" in line.note
+
+
+def test_the_tasks_are_those_of_the_comparison():
+    assert (t1_task(10_000).iterations, t1_task(1_000_000).iterations) == (20, 4)
+    task = t2_task()
+    assert (task.n_states, task.n_units, task.n_time) == (8, 100, 20_000)
+
+
+@pytest.mark.parametrize("emission", ["gaussian", "poisson"])
+def test_everybody_starts_from_the_same_valid_parameters(emission):
+    task = Task("tiny", emission, 3, 4, 200, 5)
+    values = generating_model(task).sample(200, key=0)["activity"].values
+    one, two = starting_parameters(task, values), starting_parameters(task, values)
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    np.testing.assert_allclose(one["transition"].sum(axis=1), 1)
+    if emission == "poisson":
+        assert (one["rate"] > 0).all()
+    else:
+        assert (np.linalg.eigvalsh(one["covariance"]) > 0).all()
+
+
+@pytest.mark.parametrize("emission", ["gaussian", "poisson"])
+def test_the_scorer_equals_the_sum_over_all_paths(emission):
+    task = Task("tiny", emission, 3, 2, 6, 5)
+    model = generating_model(task)
+    values = model.sample(6, key=1)["activity"].values.astype(float)
+    case = {"initial": model.initial, "transition": model.transition}
+    case |= (
+        {"rate": model.means}
+        if emission == "poisson"
+        else {"mean": model.means, "covariance": model.covariances}
+    )
+    expected, smoothed = enumeration.all_paths(case, values)
+    found = scoring.log_likelihood_per_sample(case, values, uniform_start=False)
+    assert found * 6 == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(smoothed.sum(axis=1), 1)
+
+
+def test_the_scorer_gives_nan_for_unusable_parameters():
+    case = {"initial": np.ones(1), "transition": np.ones((1, 1)), "mean": np.zeros((1, 1))}
+    assert np.isnan(
+        scoring.log_likelihood_per_sample(
+            {**case, "covariance": -np.ones((1, 1, 1))}, np.ones((3, 1)), uniform_start=True
+        )
+    )
+    assert np.isnan(
+        scoring.log_likelihood_per_sample(
+            {**case, "mean": np.full((1, 1), np.nan)}, np.ones((3, 1)), uniform_start=True
+        )
+    )
+
+
+def test_enumeration_takes_the_marginal_of_what_is_observed():
+    case = {
+        "initial": np.ones(1),
+        "transition": np.ones((1, 1)),
+        "mean": np.array([[1.0, 2.0]]),
+        "covariance": np.array([[[2.0, 0.5], [0.5, 1.0]]]),
+    }
+    total, _ = enumeration.all_paths(case, np.array([[np.nan, 0.3], [np.nan, np.nan]]))
+    assert total == pytest.approx(scipy.stats.norm(2.0, 1.0).logpdf(0.3))
+
+
+def test_the_sequential_reference_equals_the_sum_over_all_paths():
+    log_likelihood, transition, initial, start = blocked.problem(6)
+    start[1:] = False
+    smoothed, norms = blocked.sequential(log_likelihood, transition, initial, start)
+    total = 0.0
+    for path in np.ndindex(*(4,) * 6):
+        weight = initial[path[0]] * np.exp(log_likelihood[np.arange(6), path].sum())
+        total += weight * np.prod([transition[a, b] for a, b in zip(path[:-1], path[1:], strict=True)])
+    assert norms.sum() == pytest.approx(np.log(total), rel=1e-12)
+    np.testing.assert_allclose(smoothed.sum(axis=1), 1)
+
+
+def test_the_cases_are_held_exactly_by_single_precision():
+    for array in equality.make_cases().values():
+        if array.dtype == float:
+            np.testing.assert_array_equal(array, array.astype(np.float32).astype(float))
+
+
+def test_errors_of_answers_are_found():
+    theirs = {"a/total": np.array(-100.0), "a/smoothed": np.array([[0.5, 0.5]])}
+    ours = {"a/total": np.array(-100.1), "a/smoothed": np.array([[0.5, 0.4]])}
+    assert equality.largest_errors(ours, theirs) == pytest.approx((1e-3, 0.1, 1))
+    ours["a/smoothed"] = np.array([[np.nan, 0.5]])
+    assert equality.largest_errors(ours, theirs)[1] == np.inf
+
+
+def test_the_number_of_states_is_chosen_without_the_scored_fold():
+    scores = {1: np.zeros(3), 2: np.array([1.0, 1.0, 1.0]), 3: np.array([9.0, 0.0, 0.0])}
+    assert hcp.chosen_without(scores, 0) == 2
+    gain, states = hcp.gains(scores)
+    assert states == [2, 3, 3]
+    assert gain.tolist() == [1.0, 0.0, 0.0]
+
+
+def test_the_allowed_gap():
+    assert gap.bar(0.02) == pytest.approx(0.036)
+
+
+def test_nested_compilations_count_once():
+    heard = Compilations()
+    heard.spans = [(0.0, 4.0), (1.0, 2.0), (3.0, 5.0), (7.0, 8.0)]
+    assert heard.seconds() == pytest.approx(6.0)
+    assert heard.seconds(since=4.5) == pytest.approx(1.5)
+
+
+def test_results_of_another_commit_are_measured_again(tmp_path):
+    path = tmp_path / "line.json"
+    path.write_text(json.dumps({"commit": "abc", "lines": [vars(measure.Line("a", "1"))]}))
+    assert reproduce.stored(path, "abc") == [measure.Line("a", "1")]
+    assert reproduce.stored(path, "def") is None
+    assert reproduce.stored(path, "abc+") is None
+    assert reproduce.stored(tmp_path / "none.json", "abc") is None
+
+
+def test_a_line_that_fails_does_not_hide_the_others(capsys):
+    def broken(quick):
+        raise ValueError("no such thing")
+
+    (line,) = reproduce.measure_one("claim", broken, False)
+    assert line.verdict == measure.SHORT
+    assert "no such thing" in line.note
+    assert "ValueError" in capsys.readouterr().err
