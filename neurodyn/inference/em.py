@@ -17,16 +17,22 @@ from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import forward_backward
+from neurodyn.inference.transitions import (
+    maximise_transitions,
+    pair_probabilities,
+    transition_matrices,
+)
 
 FLOOR = 1e-30
 
 
 class HMMParameters(NamedTuple):
-    """Initial distribution, transition matrix (rows: from) and emission parameters."""
+    """Initial distribution, transition matrix (rows: from), emission parameters, covariate weights."""
 
     initial: Float[Array, "*restart state"]
     transition: Float[Array, "*restart state state"]
     emission: Any
+    weights: Float[Array, "*restart state state covariate"] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,10 +47,13 @@ class TransitionPrior:
         :math:`\\alpha \\ge 1`; 1 is flat (maximum likelihood).
     sticky : float
         :math:`\\kappa \\ge 0`, extra pseudo-counts of staying in a state.
+    ridge : float
+        Strength of the Gaussian prior on the weights of transition covariates.
     """
 
     concentration: float = 1.0
     sticky: float = 0.0
+    ridge: float = 1.0
 
     def pseudo_counts(self, n_states: int, dtype: Any) -> Float[Array, "state state"]:
         """Pseudo-counts added to the expected transition counts."""
@@ -52,12 +61,16 @@ class TransitionPrior:
             n_states, dtype=dtype
         )
 
-    def log_density(self, initial: Float[Array, " state"], transition: Float[Array, "state state"]) -> Array:
+    def log_density(self, parameters: HMMParameters) -> Array:
         """Log prior up to a constant."""
+        initial, transition = parameters.initial, parameters.transition
         extra = self.pseudo_counts(transition.shape[0], transition.dtype)
         rows = jnp.where(extra > 0, extra * jnp.log(jnp.maximum(transition, FLOOR)), 0.0).sum()
         first = (self.concentration - 1.0) * jnp.log(jnp.maximum(initial, FLOOR)).sum()
-        return rows + (first if self.concentration > 1.0 else 0.0)
+        total = rows + (first if self.concentration > 1.0 else 0.0)
+        return (
+            total if parameters.weights is None else total - 0.5 * self.ridge * jnp.sum(parameters.weights**2)
+        )
 
     def maximise(
         self,
@@ -101,6 +114,16 @@ class Sequence(NamedTuple):
     data: Any  # what the emission prepared
     start: Bool[Array, " time"]  # first bin of every trial, and all padding
     valid: Bool[Array, " time"]  # False in the padding
+    covariates: Float[Array, "time covariate"] | None = None  # of the transitions, standardised
+
+
+def transition_into(
+    parameters: HMMParameters, sequence: Sequence
+) -> Float[Array, "state state"] | Float[Array, "time state state"]:
+    """The transition matrix, or with covariates the one into every bin."""
+    if parameters.weights is None or sequence.covariates is None:
+        return parameters.transition
+    return transition_matrices(parameters.transition, parameters.weights, sequence.covariates)
 
 
 def filled_history(emission: Emission, parameters: HMMParameters, data: Any) -> Any:
@@ -139,15 +162,22 @@ def em_step(
     """
     data = filled_history(emission, parameters, sequence.data)
     log_likelihood = emission.log_likelihood(parameters.emission, data)
+    matrices = transition_into(parameters, sequence)
     messages = forward_backward(
-        log_likelihood, parameters.transition, parameters.initial, sequence.start, valid=sequence.valid
+        log_likelihood, matrices, parameters.initial, sequence.start, valid=sequence.valid
     )
     statistics = emission.statistics(messages.smoothed, data, parameters.emission)
     initial, transition = prior.maximise(messages.initial_counts, messages.transition_counts, parameters)
-    updated = HMMParameters(initial, transition, emission.maximise(statistics, parameters.emission))
-    log_prior = emission.log_prior(parameters.emission, sequence.data) + prior.log_density(
-        parameters.initial, parameters.transition
-    )
+    weights = parameters.weights
+    if weights is not None and sequence.covariates is not None:
+        inside = ~sequence.start.at[0].set(True)
+        pairs = pair_probabilities(messages.filtered, messages.predicted, messages.smoothed, matrices, inside)
+        extra = prior.pseudo_counts(transition.shape[0], transition.dtype)
+        transition, weights = maximise_transitions(
+            pairs, parameters.transition, weights, sequence.covariates, extra, prior.ridge
+        )
+    updated = HMMParameters(initial, transition, emission.maximise(statistics, parameters.emission), weights)
+    log_prior = emission.log_prior(parameters.emission, sequence.data) + prior.log_density(parameters)
     occupancy = jnp.where(sequence.valid, 1.0, 0.0).astype(messages.smoothed.dtype) @ messages.smoothed
     return updated, messages.log_normalizer, log_prior, occupancy
 
@@ -191,6 +221,7 @@ def _squarem(
             jnp.log(jnp.maximum(parameters.initial, FLOOR)),
             jnp.log(jnp.maximum(parameters.transition, FLOOR)),
             emission.unconstrain(parameters.emission),
+            parameters.weights,
         )
 
     u0, u1, u2 = relax(p0), relax(p1), relax(p2)
@@ -200,11 +231,12 @@ def _squarem(
     norm_v = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(v))
     alpha = jnp.clip(jnp.sqrt(norm_r / jnp.maximum(norm_v, FLOOR)), 1.0, 32.0)
     jumped = jax.tree.map(lambda a, b, c: a + 2 * alpha * b + alpha**2 * c, u0, r, v)
-    initial, transition, emitted = jumped
+    initial, transition, emitted, weights = jumped
     return HMMParameters(
         jax.nn.softmax(initial),
         jax.nn.softmax(transition, axis=-1),
         emission.project(emission.constrain(emitted), data),
+        weights,
     )
 
 

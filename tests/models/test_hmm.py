@@ -144,7 +144,7 @@ def test_simulated_states_occur_as_often_as_the_chain_says(truth):
 
 def test_fit_recovers_the_generating_parameters(truth):
     recording = planted(truth_fit=truth)
-    fit = HMM(n_states=K).fit(recording, key=0)
+    fit = HMM(n_states=K, concentration=1.0).fit(recording, key=0)
     best = float(truth.log_likelihood(recording).sum())
     assert float(fit.trace.objective[-1]) > best
     matched = truth.match(fit, recording)
@@ -297,6 +297,29 @@ def test_sticky_prior_lengthens_dwell_times(truth):
     sticky = HMM(n_states=K, sticky=500.0).fit(recording, key=0)
     diagonal = [np.diag(fit.parameters["transition"].values).mean() for fit in (loose, sticky)]
     assert diagonal[1] > diagonal[0]
+
+
+def test_transitions_follow_their_covariate():
+    rng = np.random.default_rng(0)
+    drive = np.sign(np.sin(np.arange(3000) / 37.0))
+    states = np.zeros(3000, int)
+    for t in range(1, 3000):
+        to_one = 0.3 if drive[t] > 0 else 0.01
+        to_zero = 0.01 if drive[t] > 0 else 0.3
+        states[t] = rng.random() < to_one if states[t - 1] == 0 else rng.random() >= to_zero
+    values = states[:, None] * 3.0 + rng.normal(size=(3000, 1))
+    recording = rec.make(values, sampling_interval=0.1, covariates={"drive": drive})
+    plain = HMM(n_states=2).fit(recording, key=0)
+    driven = HMM(n_states=2, transition_covariates=("drive",)).fit(recording, key=0)
+    assert np.diff(driven.trace.objective).min() > -0.05
+    gain = float((driven.log_likelihood(recording) - plain.log_likelihood(recording)).sum())
+    assert gain > 100
+    high = int(driven.parameters["mean"].values.argmax())
+    weight = driven.parameters["transition_weight"].values[1 - high, :, 0]
+    odds = 2 * (weight[high] - weight[1 - high])
+    assert odds == pytest.approx(np.log(0.3 / 0.7) - np.log(0.01 / 0.99), abs=0.8)
+    with pytest.raises(RecordingError, match="no covariates"):
+        driven.predict(recording.drop_vars(["covariates"]))
 
 
 def test_one_state_is_a_single_gaussian(truth):

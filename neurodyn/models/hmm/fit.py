@@ -14,6 +14,7 @@ from neurodyn.inference.em import HMMParameters, Sequence
 from neurodyn.inference.emissions.base import Emission
 from neurodyn.inference.message_passing import Messages
 from neurodyn.models.base import Prediction
+from neurodyn.models.hmm.covariates import transition_covariates
 from neurodyn.models.hmm.layout import Layout, lay_out
 from neurodyn.models.hmm.states import (
     decode,
@@ -77,7 +78,15 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
         values, mask = arrays(recording)
         layout = lay_out(values, mask, strip=False)
         data = self.emission.prepare(layout.values, layout.mask, layout.start)
-        sequence = Sequence(data, jnp.asarray(layout.start), jnp.asarray(layout.valid))
+        covariates = None
+        if "covariate_mean" in self.parameters:
+            names = [str(name) for name in self.parameters["covariate"].values]
+            known = transition_covariates(recording, names)
+            known = (known - self.parameters["covariate_mean"].values) / self.parameters[
+                "covariate_deviation"
+            ].values
+            covariates = jnp.asarray(layout.flatten(known.astype(values.dtype)))
+        sequence = Sequence(data, jnp.asarray(layout.start), jnp.asarray(layout.valid), covariates)
         return layout, sequence, self.arrays(values.dtype)
 
     def _messages(self, recording: xr.Dataset) -> tuple[Layout, Sequence, HMMParameters, Messages]:
@@ -136,6 +145,10 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
         """Ancestral sampling of states, then of observations."""
         if options:
             raise ModelError(f"simulate got the unknown option {sorted(options)[0]!r}; it takes no options.")
+        if "covariate_mean" in self.parameters:
+            raise ModelError(
+                "the transitions depend on covariates, so simulate cannot draw states without them."
+            )
         parameters = self.arrays()
         key_states, key_values = jax.random.split(key)
         states = _draw_paths(key_states, parameters, n_time, n_trials)

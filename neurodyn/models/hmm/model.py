@@ -16,6 +16,7 @@ from neurodyn.inference.em_driver import Run, Settings, run_restarts
 from neurodyn.inference.emissions.base import Emission
 from neurodyn.models.base import Model, Trace
 from neurodyn.models.hmm.choices import emission_for, named_emission
+from neurodyn.models.hmm.covariates import standardisation, transition_covariates
 from neurodyn.models.hmm.fit import HMMFit
 from neurodyn.models.hmm.layout import Layout, lay_out
 from neurodyn.models.hmm.starting import draw_starts, given_start, reseed
@@ -58,6 +59,11 @@ class HMM(Model):
         trials (``"trial"``), or from the chain's stationary distribution. ``"auto"`` takes the first where
         the training recording has at least two trials. (The distribution learnt from a single first bin is
         one-hot; scoring with it costs hundreds of nats.)
+    transition_covariates : tuple of str
+        Names of covariates on which the transitions depend: the log-odds of moving from i to j at bin t are
+        those of ``transition`` plus ``transition_weight`` times the covariates (standardised on the training
+        bins), of bin t where they are available before or with the response, else of bin t - 1. The weights
+        have a standard normal prior.
 
     Raises
     ------
@@ -115,6 +121,7 @@ class HMM(Model):
     sticky: float = 0.0
     concentration: float = 1.5
     start: str = "auto"
+    transition_covariates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the hyperparameters."""
@@ -136,6 +143,7 @@ class HMM(Model):
             )
         if not (np.isfinite(self.concentration) and self.concentration >= 1):
             raise ModelError(f"concentration is {self.concentration!r}; it must be finite and 1 or more.")
+        object.__setattr__(self, "transition_covariates", tuple(self.transition_covariates))
         if self.start not in STARTS:
             raise ModelError(f"start is {self.start!r}; choose one of {', '.join(STARTS)}.")
 
@@ -169,7 +177,8 @@ class HMM(Model):
                 "fewer states."
             )
         data = emission.prepare(layout.values, layout.mask, layout.start)
-        sequence = Sequence(data, jnp.asarray(layout.start), jnp.asarray(layout.valid))
+        covariates, scaling = _covariates(self.transition_covariates, recording, mask, layout)
+        sequence = Sequence(data, jnp.asarray(layout.start), jnp.asarray(layout.valid), covariates)
         prior = TransitionPrior(concentration=float(self.concentration), sticky=float(self.sticky))
         if options["start_parameters"] is not None:
             starts = [
@@ -177,6 +186,12 @@ class HMM(Model):
             ]
         else:
             starts = draw_starts(key, emission, data, layout, self.n_states, int(options["restarts"]))
+        if covariates is not None:
+            shape = (self.n_states, self.n_states, covariates.shape[1])
+            starts = [
+                one if one.weights is not None else one._replace(weights=jnp.zeros(shape, covariates.dtype))
+                for one in starts
+            ]
         settings = Settings(
             max_iterations=int(options["max_iterations"]),
             tolerance=float(options["tolerance"]),
@@ -202,11 +217,28 @@ class HMM(Model):
             parameters = permute(parameters, np.argsort(-best.occupancy, kind="stable"), emission.dimensions)
         n_trials = int(mask.any(axis=(1, 2)).sum())
         dataset = to_dataset(parameters, emission, recording)
+        if scaling is not None:
+            names = list(self.transition_covariates)
+            dataset = dataset.assign_coords(covariate=names)
+            dataset["covariate_mean"] = ("covariate", scaling[0])
+            dataset["covariate_deviation"] = ("covariate", scaling[1])
         dataset["trial_start"] = (
             (),
             np.asarray(self.start == "trial" or (self.start == "auto" and n_trials >= 2), dtype=np.int8),
         )
         return HMMFit(model=dataclasses.replace(self, emission=emission), parameters=dataset, trace=trace)
+
+
+def _covariates(
+    names: tuple[str, ...], recording: xr.Dataset, mask: np.ndarray, layout: Layout
+) -> tuple[jax.Array | None, tuple[np.ndarray, np.ndarray] | None]:
+    """Standardised transition covariates on the flat axis, and their mean and deviation."""
+    if not names:
+        return None, None
+    values = transition_covariates(recording, names)
+    mean, deviation = standardisation(values, np.asarray(mask.any(axis=2)))
+    flat = layout.flatten(((values - mean) / deviation).astype(layout.values.dtype))
+    return jnp.asarray(flat), (mean, deviation)
 
 
 def _check_options(options: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
-from neurodyn.inference.em import HMMParameters, Sequence, filled_history
+from neurodyn.inference.em import HMMParameters, Sequence, filled_history, transition_into
 from neurodyn.inference.em_driver import Run
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import Messages, forward_backward, predict_states
@@ -25,8 +25,9 @@ def posterior(parameters: HMMParameters, sequence: Sequence, *, emission: Emissi
     """Messages of a flat sequence at given parameters."""
     data = filled_history(emission, parameters, sequence.data)
     log_likelihood = emission.log_likelihood(parameters.emission, data)
+    matrices = transition_into(parameters, sequence)
     return forward_backward(
-        log_likelihood, parameters.transition, parameters.initial, sequence.start, valid=sequence.valid
+        log_likelihood, matrices, parameters.initial, sequence.start, valid=sequence.valid
     )
 
 
@@ -56,7 +57,7 @@ def forecast(
 
     Under an autoregression the predecessors younger than the horizon are themselves forecasts.
     """
-    transition, initial = parameters.transition, parameters.initial
+    transition, initial = transition_into(parameters, sequence), parameters.initial
     if not isinstance(emission, AutoregressiveGaussian):
         probability = predict_states(filtered, transition, initial, sequence.start, horizon)
         return emission.predict_mean(parameters.emission, probability, sequence.data, False)
@@ -82,7 +83,8 @@ def decode(parameters: HMMParameters, sequence: Sequence, *, emission: Emission)
     """Most probable path through the states."""
     data = filled_history(emission, parameters, sequence.data)
     log_likelihood = emission.log_likelihood(parameters.emission, data)
-    return viterbi(log_likelihood, parameters.transition, parameters.initial, sequence.start).path
+    matrices = transition_into(parameters, sequence)
+    return viterbi(log_likelihood, matrices, parameters.initial, sequence.start).path
 
 
 @functools.partial(jax.jit, static_argnames=("emission",))
@@ -123,7 +125,8 @@ def permute(parameters: HMMParameters, order: np.ndarray, dimensions: Any) -> HM
         else value
         for name, value in parameters.emission.items()
     }
-    return HMMParameters(parameters.initial[order], parameters.transition[order][:, order], emitted)
+    weights = None if parameters.weights is None else parameters.weights[order][:, order]
+    return HMMParameters(parameters.initial[order], parameters.transition[order][:, order], emitted, weights)
 
 
 def match_paths(reference: np.ndarray, other: np.ndarray, n_states: int) -> tuple[np.ndarray, float]:
@@ -167,6 +170,11 @@ def to_dataset(parameters: HMMParameters, emission: Emission, recording: xr.Data
         variables[name] = (dims, np.asarray(value))
         if "unit_2" in dims:
             coords["unit_2"] = labels
+    if parameters.weights is not None:
+        variables["transition_weight"] = (
+            ("state", "state_next", "covariate"),
+            np.asarray(parameters.weights),
+        )
     data = xr.Dataset(variables, coords=coords)
     for name, coord in recording["unit"].coords.items():
         if name != "unit" and coord.dims == ("unit",):
@@ -181,5 +189,8 @@ def from_dataset(data: xr.Dataset, emission: Emission, dtype: Any) -> HMMParamet
         for name, dims in emission.dimensions.items()
     }
     return HMMParameters(
-        jnp.asarray(data["initial"].values, dtype), jnp.asarray(data["transition"].values, dtype), emitted
+        jnp.asarray(data["initial"].values, dtype),
+        jnp.asarray(data["transition"].values, dtype),
+        emitted,
+        jnp.asarray(data["transition_weight"].values, dtype) if "transition_weight" in data else None,
     )
