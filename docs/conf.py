@@ -1,13 +1,16 @@
 """Sphinx configuration."""
 
 import importlib
+import pathlib
 import pkgutil
+import sys
 
 import matplotlib
 
 import neurodyn
 
 matplotlib.use("agg")
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 
 def show_all_to_autosummary(name: str) -> None:
@@ -73,6 +76,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
     "within_subsection_order": "FileNameSortKey",
+    "image_scrapers": ("gallery_figures", "matplotlib"),
+    "ignore_repr_types": r"Picture",
     "show_signature": False,
     "write_computation_times": False,
     "download_all_examples": False,
