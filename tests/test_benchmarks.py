@@ -1,5 +1,6 @@
 """The pure helpers behind the benchmarks: verdicts, ratios, scores, resuming."""
 
+import itertools
 import json
 import pathlib
 import sys
@@ -132,16 +133,12 @@ def test_the_scorer_equals_the_sum_over_all_paths(emission):
 
 def test_the_scorer_gives_nan_for_unusable_parameters():
     case = {"initial": np.ones(1), "transition": np.ones((1, 1)), "mean": np.zeros((1, 1))}
-    assert np.isnan(
-        scoring.log_likelihood_per_sample(
-            {**case, "covariance": -np.ones((1, 1, 1))}, np.ones((3, 1)), uniform_start=True
-        )
-    )
-    assert np.isnan(
-        scoring.log_likelihood_per_sample(
-            {**case, "mean": np.full((1, 1), np.nan)}, np.ones((3, 1)), uniform_start=True
-        )
-    )
+    for broken in (
+        {"covariance": -np.ones((1, 1, 1))},
+        {"mean": np.full((1, 1), np.nan), "covariance": np.ones((1, 1, 1))},
+    ):
+        parameters = {**case, **broken}
+        assert np.isnan(scoring.log_likelihood_per_sample(parameters, np.ones((3, 1)), uniform_start=True))
 
 
 def test_enumeration_takes_the_marginal_of_what_is_observed():
@@ -162,7 +159,7 @@ def test_the_sequential_reference_equals_the_sum_over_all_paths():
     total = 0.0
     for path in np.ndindex(*(4,) * 6):
         weight = initial[path[0]] * np.exp(log_likelihood[np.arange(6), path].sum())
-        total += weight * np.prod([transition[a, b] for a, b in zip(path[:-1], path[1:], strict=True)])
+        total += weight * np.prod([transition[a, b] for a, b in itertools.pairwise(path)])
     assert norms.sum() == pytest.approx(np.log(total), rel=1e-12)
     np.testing.assert_allclose(smoothed.sum(axis=1), 1)
 

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from benchmarks.measure import HOLDS, ROOT, SHORT, Line, Spread, commit, spread, today
+from benchmarks.measure import HOLDS, REPORTED, ROOT, SHORT, Line, Spread, commit, spread, today
 
 SEEDS = range(20)
+# Small problems of all four sorts, for the reduced version.
+QUICK_SEEDS = (0, 1, 3, 6)
 REQUIRED = 19
 FOLDER = ROOT / "results" / "hmm" / "gap"
 
@@ -102,7 +104,7 @@ def measure(quick: bool = False, resume: bool = False) -> list[Line]:
     Parameters
     ----------
     quick : bool
-        Seeds 0 to 3 only; the requirement is then all of them.
+        Four small problems only; the requirement is then all of them.
     resume : bool
         Take seeds already done at this commit from the stored results.
 
@@ -111,7 +113,7 @@ def measure(quick: bool = False, resume: bool = False) -> list[Line]:
     list of Line
         One a seed (no verdict), the coverage of the problems, and the count (with the verdict).
     """
-    seeds = range(4) if quick else SEEDS
+    seeds = QUICK_SEEDS if quick else SEEDS
     required = len(seeds) if quick else REQUIRED
     results = []
     for seed in seeds:
@@ -142,5 +144,5 @@ def coverage(results: list[dict[str, Any]], quick: bool) -> Line:
         f"K {min(states)}-{max(states)}, units {min(units)}-{max(units)}, {len(sorts)} of 4 sorts, "
         f"T >= 20 p: {'yes' if long_enough else 'no'}",
         "" if quick else "K 3-12, units 4-32, 4 sorts",
-        Line("", "").verdict if quick else (HOLDS if spans and complete else SHORT),
+        REPORTED if quick else (HOLDS if spans and complete else SHORT),
     )
