@@ -105,8 +105,8 @@ class Source:
 
         path = existing_file(self.file, folder=True)
         given = self.options()
-        loader = find_loader(path, given, self.loader)
         wanted = None if self.interval is None else pair("--interval", self.interval)
+        loader = find_loader(path, given, self.loader)
         if wanted is not None and "interval" in inspect.signature(loader.read).parameters:
             return loader.read(path, interval=wanted, **given)
         recording = loader.read(path, **given)

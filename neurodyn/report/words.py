@@ -172,6 +172,17 @@ def findings(comparison: "Comparison") -> list[Finding]:
 
 def headline(comparison: "Comparison") -> str:
     """The verdict in a sentence or two."""
+    text = _main_sentence(comparison)
+    if comparison.leaking:
+        leaking = _listed(list(comparison.leaking))
+        text += f" Do not trust {leaking}: it scores on data in which there is nothing to find."
+    if not comparison.complete:
+        text += " The comparison was interrupted: only folds that every model finished are counted."
+    return text
+
+
+def _main_sentence(comparison: "Comparison") -> str:
+    """What the main scores of all protocols say together."""
     scores = comparison.scores
     main = [
         finding(comparison, protocol, metric)
@@ -203,10 +214,6 @@ def headline(comparison: "Comparison") -> str:
     under = [item.protocol for item in main if item.under]
     if under:
         text += f" Under {_listed(under)} it is no better than a prediction that knows nothing."
-    if comparison.leaking:
-        text += f" Do not trust {_listed(list(comparison.leaking))}: it scores on data in which there is nothing to find."
-    if not comparison.complete:
-        text += " The comparison was interrupted: only folds that every model finished are counted."
     return text
 
 

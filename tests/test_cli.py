@@ -1,0 +1,293 @@
+"""The command line: what it reads, prints, writes, and the code it leaves with."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from neurodyn.cli import choices, work
+from neurodyn.cli.app import app
+from neurodyn.cli.progress import Bar, Interrupt, bars
+from neurodyn.cli.source import Source, literal, pair
+
+FAST = ["--restarts", "1", "--holdout", "blocks:3"]
+
+
+def run(*arguments: object):
+    """Invoke the command with arguments."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A small array with two states in turn, 180 rows of 3 units."""
+    generator = np.random.default_rng(0)
+    state = np.repeat(np.tile([0, 1], 6), 15)
+    path = tmp_path_factory.mktemp("data") / "series.npy"
+    np.save(path, np.array([[2.0, -2.0, 0.0], [-2.0, 2.0, 1.0]])[state] + generator.normal(size=(180, 3)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def fitted(series: pathlib.Path, tmp_path_factory: pytest.TempPathFactory):
+    """A fit made by the command, and its folder."""
+    out = tmp_path_factory.mktemp("fit") / "results"
+    emission = ("--emission", "gaussian_diagonal")
+    done = run(
+        "fit",
+        series,
+        "--sampling-interval",
+        0.5,
+        "--loader",
+        "array",
+        "--states",
+        "2,3",
+        *emission,
+        *FAST,
+        "--out",
+        out,
+    )
+    return done, out
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    done = run("--help")
+    assert done.exit_code == 0
+    for name in ("inspect", "fit", "compare", "demo", "cite", "Exit codes", "neurodyn demo"):
+        assert name in done.output
+
+
+@pytest.mark.parametrize("command", ["inspect", "fit", "compare", "demo", "cite"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = run(command, "--help")
+    assert done.exit_code == 0
+    assert f"neurodyn {command}" in done.output
+    assert "Example" in done.output
+
+
+def test_help_loads_no_heavy_library() -> None:
+    program = (
+        "import sys\nfrom neurodyn.cli.app import app\n"
+        "try:\n    app(['fit', '--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = ('jax', 'numpy', 'xarray', 'pandas', 'matplotlib', 'scipy')\n"
+        "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_fit_chooses_states_and_writes_everything(fitted) -> None:
+    import neurodyn
+
+    done, out = fitted
+    assert done.exit_code == 0, done.output
+    assert "chosen: 2 states" in done.output
+    assert {item.name for item in out.iterdir()} >= {
+        "fit.nc",
+        "report.html",
+        "scores.csv",
+        "sweep.csv",
+        "figures",
+    }
+    fit = neurodyn.load(out / "fit.nc")
+    assert fit.model.n_states == 2
+    assert fit.provenance["sizes"]["time"] == 180
+    assert (out / "figures" / "states.png").stat().st_size > 1000
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "The choice" in page
+    assert "holds" in done.output or "does not hold" in done.output
+
+
+def test_cite_knows_models_and_saved_fits(fitted) -> None:
+    _, out = fitted
+    by_name, by_file = run("cite", "hmm"), run("cite", out / "fit.nc")
+    assert by_name.exit_code == by_file.exit_code == 0
+    assert "rabiner1989" in by_name.output
+    assert "rabiner1989" in by_file.output
+    assert run("cite").output.count("@") == 1
+
+
+def test_compare_prints_a_table_and_the_verdict(series: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    done = run(
+        "compare",
+        series,
+        "--sampling-interval",
+        0.5,
+        "--loader",
+        "array",
+        "--models",
+        "persistence,mean",
+        *FAST,
+        "--out",
+        tmp_path / "new" / "folder",
+        "--no-report",
+    )
+    assert done.exit_code == 0, done.output
+    assert "held out: blocks" in done.output
+    assert "Only baselines were compared" in done.output
+    assert (tmp_path / "new" / "folder" / "scores.csv").read_text().startswith("protocol,metric,model,value")
+    assert not (tmp_path / "new" / "folder" / "report.html").exists()
+
+
+def test_the_same_seed_gives_the_same_numbers(series: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    common = ["--sampling-interval", 0.5, "--loader", "array", "--models", "mean", *FAST, "--no-report"]
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert run("compare", series, *common, "--seed", seed, "--out", tmp_path / name).exit_code == 0
+    tables = [
+        re.sub(r",[^,]*,[^,]*,[^,]*$", "", (tmp_path / n / "scores.csv").read_text(), flags=re.M)
+        for n in "abc"
+    ]
+    assert tables[0] == tables[1]
+
+
+def test_inspect_lists_what_is_in_a_file(series: pathlib.Path) -> None:
+    done = run("inspect", series)
+    assert done.exit_code == 0
+    assert "180 x 3" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["inspect", "missing.nwb"], "no file"),
+        (["fit", "missing.nwb"], "no file"),
+        (["cite", "no_such_model"], "no model"),
+        (["cite", "missing.nc"], "not a file"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_1(arguments: list[str], said: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.output
+
+
+def test_debug_raises_the_error_itself() -> None:
+    from neurodyn.errors import FileError
+
+    assert isinstance(run("inspect", "missing.nwb", "--debug").exception, FileError)
+
+
+def test_a_truncated_file_is_exit_code_1(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "broken.nwb").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 40)
+    done = run("fit", tmp_path / "broken.nwb", "--bin-width", 0.1)
+    assert done.exit_code == 1
+    assert "broken.nwb" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit"],
+        ["fit", "x.npy", "--no-such-option"],
+        ["fit", "{series}", "--interval", "abc"],
+        ["fit", "{series}", "--sampling-interval", "0.5", "--loader", "array", "--states", "two"],
+        ["fit", "{series}", "--sampling-interval", "0.5", "--loader", "array", "--holdout", "magic"],
+        ["fit", "{series}", "--sampling-interval", "0.5", "--loader", "array", "--holdout", "future"],
+        ["fit", "{series}", "--option", "novalue"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(
+    arguments: list[str], series: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    filled = [item.format(series=series) for item in arguments]
+    extra = ["--out", str(tmp_path)] if len(arguments) > 1 else []
+    assert run(*filled, *extra).exit_code == 2
+
+
+def test_a_file_in_place_of_a_folder_is_refused(series: pathlib.Path) -> None:
+    done = run("fit", series, "--sampling-interval", 0.5, "--loader", "array", "--out", series)
+    assert done.exit_code == 1
+    assert "name of a folder" in done.stderr
+
+
+def test_an_interrupt_during_reading_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def press(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, "read", press)
+    done = run("compare", "x.npy")
+    assert done.exit_code == 130
+    assert "interrupted" in done.stderr
+
+
+def test_an_interrupted_comparison_is_written_and_exit_code_130(
+    series: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press_late(self, fraction: float, text: str) -> None:
+        if self._passes_on and fraction > 0.5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Bar, "update", press_late)
+    done = run(
+        "compare",
+        series,
+        "--sampling-interval",
+        0.5,
+        "--loader",
+        "array",
+        "--models",
+        "persistence",
+        *FAST,
+        "--out",
+        tmp_path,
+    )
+    assert done.exit_code == 130
+    assert (tmp_path / "scores.csv").exists()
+    assert "interrupted" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_line_of_the_whole_work_passes_an_interrupt_on_and_that_of_a_fit_does_not() -> None:
+    with bars() as (whole, part, stop):
+        whole.update(0.5, "half")
+        part.update(float("nan"), "on the way")
+        stop.pressed = True
+        part.update(0.1, "the fit keeps its best")
+        with pytest.raises(KeyboardInterrupt):
+            whole.update(0.6, "more")
+    assert isinstance(stop, Interrupt)
+
+
+def test_options_become_those_of_the_loader() -> None:
+    source = Source(
+        file=pathlib.Path("x"),
+        bin_width=0.05,
+        tr=2.0,
+        band_pass="8:13",
+        picks="C3,C4",
+        envelope=True,
+        option=["scale=1e-6", "bad=drop", "channels=[1, 2]"],
+    )
+    assert source.options() == {
+        "bin_width": 0.05,
+        "repetition_time": 2.0,
+        "band_pass": (8.0, 13.0),
+        "picks": ["C3", "C4"],
+        "envelope": True,
+        "scale": 1e-6,
+        "bad": "drop",
+        "channels": [1, 2],
+    }
+    assert pair("--band-pass", "1:") == (1.0, None)
+    assert literal("a,b") == ["a", "b"]
+
+
+def test_numbers_of_states_are_ranges_and_lists() -> None:
+    assert choices.state_numbers("2:4") == (2, 3, 4)
+    assert choices.state_numbers("6") == (6,)
+    assert choices.state_numbers("2,8") == (2, 8)
+    for wrong in ("0:3", "", "5:2"):
+        with pytest.raises(typer.BadParameter):
+            choices.state_numbers(wrong)
+
+
+def test_steps_come_in_the_order_in_which_they_apply() -> None:
+    made = choices.steps(True, 0.01, 5, 3)
+    assert [type(step).__name__ for step in made] == ["HighPass", "Standardise", "TimeDelayEmbedding", "PCA"]
+    assert choices.steps(False, None, None, None) == []
