@@ -322,6 +322,47 @@ def test_transitions_follow_their_covariate():
         driven.predict(recording.drop_vars(["covariates"]))
 
 
+@pytest.fixture(scope="module")
+def autoregressive():
+    """Two ways of moving: one smooth, one alternating."""
+    rng = np.random.default_rng(3)
+    values = np.zeros((800, 2))
+    for t in range(1, 800):
+        values[t] = (0.9 if (t // 100) % 2 else -0.7) * values[t - 1] + rng.normal(size=2)
+    recording = rec.make(values, sampling_interval=0.1)
+    return recording, HMM(n_states=2, emission="autoregressive").fit(recording, key=0, restarts=3)
+
+
+def test_autoregressive_states_find_two_ways_of_moving(autoregressive):
+    recording, fit = autoregressive
+    slopes = sorted(np.diagonal(fit.parameters["coefficients"].values[:, 0], axis1=1, axis2=2).mean(1))
+    np.testing.assert_allclose(slopes, [-0.7, 0.9], atol=0.1)
+    path = fit.infer(recording)["state_path"].values
+    truth = (np.arange(800) // 100) % 2
+    assert max(np.mean(path == truth), np.mean(path != truth)) > 0.95
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 3])
+def test_autoregressive_forecasts_use_nothing_younger_than_the_horizon(autoregressive, horizon):
+    recording, fit = autoregressive
+    short = recording.isel(time=slice(0, 40))
+    forecast = fit.predict(short, mode="past", horizon=horizon)["mean"].values
+    for t in (0, 1, 10, 25):
+        masked = short.copy(deep=True)
+        masked["activity"][max(t - horizon + 1, 0) :] = np.nan
+        alone = fit.predict(masked, mode="past", horizon=1)["mean"].values[t]
+        np.testing.assert_allclose(forecast[t], alone, atol=2e-3)
+
+
+def test_autoregressive_likelihood_is_exact_where_the_past_was_observed(autoregressive):
+    recording, fit = autoregressive
+    gap = recording.isel(time=slice(0, 40)).copy(deep=True)
+    gap["activity"][20, 0] = np.nan
+    terms = fit.log_likelihood(gap)
+    assert terms.attrs["kind"] == "estimate"
+    assert np.flatnonzero(~terms["exact"].values).tolist() == [21]
+
+
 def test_one_state_is_a_single_gaussian(truth):
     recording = planted(100, 2, truth_fit=truth)
     fit = HMM(n_states=1).fit(recording, key=0)

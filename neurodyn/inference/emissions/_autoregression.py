@@ -49,12 +49,16 @@ class Regression(eqx.Module):
 
 
 def prepare_autoregression(
-    values: np.ndarray, mask: np.ndarray, start: np.ndarray, order: int
+    values: np.ndarray,
+    mask: np.ndarray,
+    start: np.ndarray,
+    order: int,
+    reference: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> AutoregressiveData:
-    """Standardise, stack the history, and list the bins which miss part of it."""
+    """Standardise (by `reference`, or by the data), stack the history, and list the bins which miss part of it."""
     mask, start = as_mask(mask), np.asarray(start, bool)
     dtype = working_dtype(np.asarray(values))
-    centre, scale = centre_and_scale(values, mask)
+    centre, scale = centre_and_scale(values, mask) if reference is None else reference
     standard = standardise(values, mask, centre, scale, dtype)
     n_bins, n_units = mask.shape
     first = np.maximum.accumulate(np.where(start, np.arange(n_bins), 0))

@@ -115,6 +115,16 @@ class AutoregressiveGaussian(Emission):
         """Standardised values with their history."""
         return prepare_autoregression(values, mask, start, self.order)
 
+    def prepare_like(
+        self,
+        values: np.ndarray,
+        mask: np.ndarray,
+        start: np.ndarray,
+        reference: tuple[np.ndarray, np.ndarray],
+    ) -> AutoregressiveData:
+        """`prepare` with the mean and deviation of other data, which then describe bins without a history."""
+        return prepare_autoregression(values, mask, start, self.order, reference)
+
     def fill_history(
         self,
         parameters: Parameters,

@@ -11,11 +11,11 @@ import xarray as xr
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.em import HMMParameters, Sequence
-from neurodyn.inference.emissions.base import Emission
+from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import Messages
 from neurodyn.models.base import Prediction
 from neurodyn.models.hmm.covariates import transition_covariates
-from neurodyn.models.hmm.layout import Layout, lay_out
+from neurodyn.models.hmm.layout import Layout, lay_out, working_arrays
 from neurodyn.models.hmm.states import (
     decode,
     draw_values,
@@ -75,9 +75,17 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
 
     def _sequence(self, recording: xr.Dataset) -> tuple[Layout, Sequence, HMMParameters]:
         """The recording on the flat time axis, and the parameters in its precision."""
-        values, mask = arrays(recording)
+        values, mask = working_arrays(recording)
         layout = lay_out(values, mask, strip=False)
-        data = self.emission.prepare(layout.values, layout.mask, layout.start)
+        if isinstance(self.emission, AutoregressiveGaussian):
+            # Bins without a history are described by the training recording, never by the one predicted.
+            reference = (
+                self.parameters["reference_mean"].values,
+                self.parameters["reference_deviation"].values,
+            )
+            data = self.emission.prepare_like(layout.values, layout.mask, layout.start, reference)
+        else:
+            data = self.emission.prepare(layout.values, layout.mask, layout.start)
         covariates = None
         if "covariate_mean" in self.parameters:
             names = [str(name) for name in self.parameters["covariate"].values]

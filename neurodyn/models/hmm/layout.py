@@ -2,7 +2,11 @@
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
+import xarray as xr
+
+from neurodyn.recording import arrays
 
 
 class Layout(NamedTuple):
@@ -55,6 +59,12 @@ def bucket(size: int) -> int:
     exponent = max(size.bit_length() - 4, 0)
     step = 1 << exponent
     return -(-size // step) * step
+
+
+def working_arrays(recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Filled values in the floating type compiled code will use, and the mask."""
+    dtype = np.dtype(jax.dtypes.canonicalize_dtype(recording["activity"].dtype))
+    return arrays(recording, dtype)
 
 
 def lay_out(values: np.ndarray, mask: np.ndarray, *, strip: bool) -> Layout:

@@ -13,15 +13,14 @@ import xarray as xr
 from neurodyn.errors import ModelError, NeurodynWarning, RecordingError
 from neurodyn.inference.em import Sequence, TransitionPrior
 from neurodyn.inference.em_driver import Run, Settings, run_restarts
-from neurodyn.inference.emissions.base import Emission
+from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.models.base import Model, Trace
 from neurodyn.models.hmm.choices import emission_for, named_emission
 from neurodyn.models.hmm.covariates import standardisation, transition_covariates
 from neurodyn.models.hmm.fit import HMMFit
-from neurodyn.models.hmm.layout import Layout, lay_out
+from neurodyn.models.hmm.layout import Layout, lay_out, working_arrays
 from neurodyn.models.hmm.starting import draw_starts, given_start, reseed
 from neurodyn.models.hmm.states import agreement, permute, to_dataset
-from neurodyn.recording import arrays
 
 STARTS = ("auto", "trial", "stationary")
 
@@ -159,7 +158,7 @@ class HMM(Model):
         del inputs  # the likelihood is the objective: nothing is encoded, so nothing can be fed
         emission = emission_for(self.emission, recording)
         _check_options(options)
-        values, mask = arrays(recording)
+        values, mask = working_arrays(recording)
         if not mask.any():
             raise RecordingError(
                 "activity is NaN everywhere, so there is nothing to fit; unhide some entries."
@@ -217,6 +216,9 @@ class HMM(Model):
             parameters = permute(parameters, np.argsort(-best.occupancy, kind="stable"), emission.dimensions)
         n_trials = int(mask.any(axis=(1, 2)).sum())
         dataset = to_dataset(parameters, emission, recording)
+        if isinstance(emission, AutoregressiveGaussian):
+            dataset["reference_mean"] = ("unit", np.asarray(data.centre))
+            dataset["reference_deviation"] = ("unit", np.asarray(data.scale))
         if scaling is not None:
             names = list(self.transition_covariates)
             dataset = dataset.assign_coords(covariate=names)
