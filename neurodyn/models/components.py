@@ -6,6 +6,9 @@ from neurodyn.errors import ModelError
 
 COMPONENTS = {
     "gaussian": "neurodyn.inference.emissions:Gaussian",
+    "gaussian_diagonal": "neurodyn.inference.emissions:DiagonalGaussian",
+    "gaussian_low_rank": "neurodyn.inference.emissions:LowRankGaussian",
+    "normal_inverse_wishart": "neurodyn.inference.emissions:NormalInverseWishart",
     "autoregressive": "neurodyn.inference.emissions:AutoregressiveGaussian",
     "poisson": "neurodyn.inference.emissions:Poisson",
     "bernoulli": "neurodyn.inference.emissions:Bernoulli",
