@@ -72,7 +72,7 @@ def measure(quick: bool = False) -> list[Line]:
     """
     import jax
 
-    n_time = 13 if quick else 37
+    n_time = 7 if quick else 37
     lines = []
     for precision, bar in BARS.items():
         with jax.enable_x64(precision == "double"):

@@ -129,15 +129,19 @@ def _moments_by_group(
 class StandardiseFit(StepFit):
     """Learnt moments; `parameters` has ``mean`` and ``deviation`` (group, unit)."""
 
-    def _moments(self, recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of every entry, ``(trial, time, unit)`` or broadcasting to it."""
+    def _moments(
+        self, recording: xr.Dataset, needed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of every entry; groups without a `needed` bin may be unknown."""
         labels = group_labels(recording, self.model.by)
         known = self.parameters["group"].values.astype(str)
         found, index = np.unique(labels, return_inverse=True)
         unknown = [label for label in found.tolist() if label not in set(known.tolist())]
-        if unknown and self.model.unknown == "raise":
+        wanted = set(np.unique(labels if needed is None else labels[needed]).tolist())
+        missing = [label for label in unknown if label in wanted]
+        if missing and self.model.unknown == "raise":
             raise ModelError(
-                f"Standardise(by={self.model.by!r}) has not seen {self.model.by} {unknown[0]!r} in training; learn its "
+                f"Standardise(by={self.model.by!r}) has not seen {self.model.by} {missing[0]!r} in training; learn its "
                 "mean and scale with fit.adapt(recording), or use unknown='prior'."
             )
         tables = []
@@ -164,7 +168,7 @@ class StandardiseFit(StepFit):
             Dimensionless.
         """
         values, mask = arrays(recording, np.float64)
-        mean, deviation = self._moments(recording)
+        mean, deviation = self._moments(recording, mask.any(-1))
         return with_values(recording, (values - mean) / deviation, mask).assign_attrs(units="")
 
     def inverse(
@@ -204,7 +208,8 @@ class StandardiseFit(StepFit):
         np.ndarray
             ``(trial, time)``.
         """
-        return -np.where(arrays(recording).mask, np.log(self._moments(recording)[1]), 0.0).sum(-1)
+        mask = arrays(recording).mask
+        return -np.where(mask, np.log(self._moments(recording, mask.any(-1))[1]), 0.0).sum(-1)
 
     def adapt(self, recording: xr.Dataset) -> "StandardiseFit":
         """Moments of the groups of a new recording.
