@@ -141,7 +141,7 @@ plt.show()
 #   side. Such a null is lenient or strict by accident, and one session cannot settle it. More sessions can.
 # - Anything that drifts through a session, an electrode too, separates its first half from its second. Agreement
 #   with two consecutive epochs is not evidence of sleep; returning to sleep after wake would be.
-# - One cell that fires at every change of the sound has no regimes to find: with the grasshopper, expect a score at the
-#   floor and agreement inside its null. A method that could not say no would be worth little.
+# - States answer the question that the *data* pose, not yours. The grasshopper's receptor tires after a sound begins, and
+#   that is slower and larger than its answer to loudness: look where in each trial its states change.
 # - The states are one-step predictors of spike counts. A population that turns smoothly, such as head-direction
 #   cells do, will be tiled by states, and a smoothed rate can then be as good a predictor as they are.

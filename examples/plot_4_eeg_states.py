@@ -8,7 +8,7 @@ with its near past and future, principal components make that small enough, and 
 pattern of spectra and phases across channels.
 
 - With ``NEURODYN_DATA`` set: scalp EEG of 32 channels while squares appear on a screen, an EEGLAB file with markers.
-- Otherwise, from the package matplotlib: the four intracranial traces that its gallery draws beside a brain scan,
+- Otherwise, from the package matplotlib: the four EEG traces that its gallery draws beside a brain scan,
   ten seconds. The file has no markers, so the sharpest moments of one channel serve as events, and that channel is kept
   away from the model.
 """
@@ -49,7 +49,7 @@ else:
         traces,
         sampling_interval=10 / len(traces),
         unit=["PG3", "PG5", "PG7", "PG9"],
-        modality="ieeg",
+        modality="eeg",
         source="eeg.dat",
     )
     recording = everything.isel(unit=slice(0, 3))
@@ -141,12 +141,11 @@ for state in range(n_states):
 #
 # The verdict
 # -----------
-# An embedding that looks into the future cannot forecast: predicting a sample from itself would be cheating, and
-# the package refuses it. The question for held-out data is therefore put to the states of single samples and to an
-# autoregressive emission, beside an autoregression without states.
+# An embedding that looks into the future cannot forecast: predicting a sample from itself would be cheating, and the
+# package refuses it. The question for held-out data is therefore put to states with an autoregressive emission, each of
+# them a rhythm of its own, beside one autoregression without states.
 
 candidates = {
-    "hmm, single samples": HMM(n_states=n_states),
     "hmm, autoregressive": Pipeline(Standardise(), HMM(n_states=n_states, emission="autoregressive")),
     "AR ridge": create("ar_ridge"),
     "persistence": create("persistence"),

@@ -46,8 +46,8 @@ found = sweep(
     recording,
     holdout.blocks(4),
     key=0,
-    restarts=4,
-    n_states=range(1, 9),
+    restarts=3,
+    n_states=(1, 2, 3, 4, 6),
 )
 print(found)
 
@@ -90,7 +90,7 @@ plt.show()
 # One fit at the chosen number: where each restart ended, and how the best one got there. Several dots at the top are
 # several starts which found the same optimum.
 
-fit = found.best_model.fit(recording, key=1, restarts=8)
+fit = found.best_model.fit(recording, key=1, restarts=5)
 report.plot_restarts(fit)
 
 # %%

@@ -190,7 +190,7 @@ def plot_state_means(fit: Fit, recording: xr.Dataset | None = None, *, width: fl
     )
     axes.set_yticks(range(n_states), names(means["state"].values))
     label_ticks(axes, [names(means["unit"].values, 14)[i] for i in order], "x", room=0.8 * width)
-    tidy(axes, y="state", x=f"{n_units} units, similar ones side by side", frame=())
+    tidy(axes, y="state", x=f"{n_units} units, similar ones side by side" if n_units > 1 else "", frame=())
     axes.tick_params(length=0)
     _bar(figure, image, axes, label)
     return figure

@@ -228,7 +228,7 @@ def plot_event_aligned(aligned: xr.DataArray, *, width: float = 5.0) -> "Figure"
         fontsize=SMALL,
         title_fontsize=SMALL,
         frameon=False,
-        ncols=1 if width > NARROW else 3,
+        ncols=1 if width >= NARROW else 3,
         loc="upper left",
         bbox_to_anchor=(1.0, 1.0) if width >= NARROW else (0.0, -0.25),
     )
