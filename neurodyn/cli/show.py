@@ -47,7 +47,7 @@ def scores(comparison: "Comparison") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from neurodyn.report.scores import headline_metrics, metric_name
+    from neurodyn.report.scores import has_values, headline_metrics, metric_name
     from neurodyn.report.style import number
     from neurodyn.report.words import main_metric, ranked, span
 
@@ -61,7 +61,7 @@ def scores(comparison: "Comparison") -> None:
         main = main_metric(table, protocol)
         if main is None:
             continue
-        metrics = headline_metrics(table, limit=4)
+        metrics = [m for m in headline_metrics(table, limit=4) if has_values(table, protocol, m)][:3]
         drawn = Table(title=escape(f"held out: {protocol}"), title_justify="left", header_style="bold")
         drawn.add_column("model")
         for metric in metrics:
@@ -117,7 +117,7 @@ def verdict(comparison: "Comparison") -> None:
     """Print the verdict in words."""
     from rich.markup import escape
 
-    from neurodyn.report.words import findings, headline
+    from neurodyn.report.words import findings, headline, reasons
 
     out = console()
     parts = comparison.parts or {"": comparison}
@@ -128,6 +128,5 @@ def verdict(comparison: "Comparison") -> None:
     for model, lines in comparison.warnings.items():
         for line in lines:
             out.print(f"  [yellow]warning[/yellow] ({escape(model)}): {escape(line)}")
-    for (protocol, metric, model), reason in comparison.not_applicable.items():
-        place = ", ".join(part for part in (protocol, metric, model) if part)
-        out.print(f"  not applicable ({escape(place)}): {escape(reason)}", style="dim")
+    for line in reasons(comparison):
+        out.print(f"  not applicable: {escape(line)}", style="dim")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from neurodyn.validation.comparison import Comparison
     from neurodyn.validation.selection import Sweep
 
-DEMO_STATES = "2,4,6"
+DEMO_STATES = "2,4"
 YARDSTICKS = ("ar_ridge", "persistence")
 
 

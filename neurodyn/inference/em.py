@@ -106,6 +106,7 @@ class EMState(NamedTuple):
     converged: Bool[Array, "*restart"]
     failed: Bool[Array, "*restart"]
     occupancy: Float[Array, "*restart state"]
+    path: Int[Array, "*restart time"]  # most probable state of every bin at the last accepted point
 
 
 class Sequence(NamedTuple):
@@ -135,7 +136,7 @@ def filled_history(emission: Emission, parameters: HMMParameters, data: Any) -> 
 
 def em_step(
     emission: Emission, prior: TransitionPrior, sequence: Sequence, parameters: HMMParameters
-) -> tuple[HMMParameters, Array, Array, Array]:
+) -> tuple[HMMParameters, Array, Array, Array, Array]:
     """One E-step and one M-step.
 
     Parameters
@@ -159,6 +160,8 @@ def em_step(
         Log prior at `parameters`, scalar.
     Array
         Expected number of bins in each state, shape ``(state,)``.
+    Array
+        Most probable state of every bin, shape ``(time,)``.
     """
     data = filled_history(emission, parameters, sequence.data)
     log_likelihood = emission.log_likelihood(parameters.emission, data)
@@ -179,7 +182,8 @@ def em_step(
     updated = HMMParameters(initial, transition, emission.maximise(statistics, parameters.emission), weights)
     log_prior = emission.log_prior(parameters.emission, sequence.data) + prior.log_density(parameters)
     occupancy = jnp.where(sequence.valid, 1.0, 0.0).astype(messages.smoothed.dtype) @ messages.smoothed
-    return updated, messages.log_normalizer, log_prior, occupancy
+    path = jnp.argmax(messages.smoothed, axis=1).astype(jnp.int16)
+    return updated, messages.log_normalizer, log_prior, occupancy, path
 
 
 def initial_state(parameters: HMMParameters, n_time: int, max_iterations: int) -> EMState:
@@ -203,6 +207,7 @@ def initial_state(parameters: HMMParameters, n_time: int, max_iterations: int) -
         converged=jnp.zeros((), bool),
         failed=jnp.zeros((), bool),
         occupancy=jnp.ones(parameters.initial.shape[-1], dtype),
+        path=jnp.zeros(n_time, jnp.int16),
     )
 
 
@@ -250,7 +255,7 @@ def _advance(
     state: EMState,
 ) -> EMState:
     """One pass of the state machine."""
-    updated, log_normalizer, log_prior, occupancy = em_step(emission, prior, sequence, state.query)
+    updated, log_normalizer, log_prior, occupancy, path = em_step(emission, prior, sequence, state.query)
     first = state.n_accepted == 0
     gain = jnp.sum(log_normalizer - state.log_normalizer) + (log_prior - state.log_prior)
     finite = jnp.isfinite(log_normalizer).all() & jnp.isfinite(log_prior)
@@ -294,6 +299,7 @@ def _advance(
         converged=small_steps >= 2,
         failed=failed,
         occupancy=jnp.where(accepted, occupancy, state.occupancy),
+        path=jnp.where(accepted, path, state.path),
     )
 
 

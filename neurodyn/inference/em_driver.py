@@ -57,6 +57,8 @@ class Run(NamedTuple):
         Expected bins per state, shape ``(state,)``.
     log_normalizer : np.ndarray
         ``log p(x_t | x_<t)`` at `parameters`, shape ``(time,)``.
+    path : np.ndarray
+        Most probable state of every flat bin, shape ``(time,)``.
     converged, failed : bool
         How it ended.
     n_steps, n_rejected : int
@@ -67,6 +69,7 @@ class Run(NamedTuple):
     objective: np.ndarray
     occupancy: np.ndarray
     log_normalizer: np.ndarray
+    path: np.ndarray
     converged: bool
     failed: bool
     n_steps: int
@@ -135,7 +138,8 @@ def run_restarts(
             _run_group(stop, step, sequence, emission, prior, settings, pace, store, groups, position.index)
     except KeyboardInterrupt:
         interrupted = True
-    finished = [unstack(groups[0], i) for i in range(len(starts))] if batch else groups
+    on_host = [jax.tree.map(np.asarray, state) for state in groups]
+    finished = [unstack(on_host[0], i) for i in range(len(starts))] if batch else on_host
     begun = [_to_run(state) for state in finished if int(state.n_accepted) > 0]
     if begun and not interrupted:
         store.remove()
@@ -237,6 +241,7 @@ def _to_run(state: EMState) -> Run:
         objective=objective,
         occupancy=np.asarray(state.occupancy),
         log_normalizer=log_normalizer,
+        path=np.asarray(state.path),
         converged=bool(state.converged),
         failed=bool(state.failed),
         n_steps=int(state.n_steps),

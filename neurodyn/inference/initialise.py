@@ -4,21 +4,17 @@ A good start is worth more than a fast iteration: from random rows of data, expe
 maximisation of an 8-state model ends well below the generating model.
 """
 
-import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jaxtyping import Array, Float, Int
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.emissions._standardise import bucket, centre_and_scale, standardise
-from neurodyn.inference.emissions._time import chunk_length, map_time
-from neurodyn.inference.random import as_key
+from neurodyn.inference.emissions._standardise import centre_and_scale, standardise
+from neurodyn.inference.random import Key, as_key, key_words
 
 _FIT_ROWS = 16_384
+_STRETCH = 65_536
 
 
 class Clusters(NamedTuple):
@@ -29,8 +25,15 @@ class Clusters(NamedTuple):
     objective: np.ndarray  # (restart,), mean squared distance to the nearest centre
 
 
+class Start(NamedTuple):
+    """A starting assignment."""
+
+    method: str  # what was clustered
+    labels: np.ndarray  # (time,), int
+
+
 def kmeans(
-    key: Array | int,
+    key: Key,
     values: np.ndarray,
     n_clusters: int,
     *,
@@ -93,30 +96,26 @@ def kmeans(
         raise ModelError(f"n_clusters is {n_clusters} and restarts {restarts}; both must be at least 1.")
     if rows.size == 0:
         raise ModelError("No bin of the recording is observed, so there is nothing to cluster.")
-    dtype = np.dtype(jax.dtypes.canonicalize_dtype(np.float32 if values.dtype != np.float64 else np.float64))
-    if standardised:
-        points = np.where(mask, values, 0).astype(dtype)
-    else:
-        points = standardise(values, mask, *centre_and_scale(values, mask), dtype)
-    chosen = rows[np.linspace(0, rows.size - 1, min(rows.size, _FIT_ROWS)).astype(int)]
-    padded = np.zeros((bucket(chosen.size), values.shape[1]), dtype)
-    padded[: chosen.size] = points[chosen]
-    weight = np.zeros(len(padded), dtype)
-    weight[: chosen.size] = 1
-    keys = jax.random.split(as_key(key), restarts)
-    centres, objective = _lloyd(
-        keys, jnp.asarray(padded), jnp.asarray(weight), n_clusters=n_clusters, iterations=iterations
+    points = (
+        values
+        if standardised
+        else standardise(values, mask, *centre_and_scale(values, mask), np.dtype(np.float32))
     )
-    order = np.argsort(np.asarray(objective), kind="stable")
-    labels = np.asarray(_assign(jnp.asarray(points), centres))
-    return Clusters(labels[order], np.asarray(centres)[order], np.asarray(objective)[order])
+    points = np.where(rows_seen(mask), points, 0).astype(np.float32)
+    chosen = points[rows[np.linspace(0, rows.size - 1, min(rows.size, _FIT_ROWS)).astype(int)]]
+    runs = [
+        _lloyd(np.random.default_rng(key_words(one)), chosen, n_clusters, iterations)
+        for one in jax.random.split(as_key(key), restarts)
+    ]
+    order = np.argsort([objective for _, objective in runs], kind="stable")
+    centres = np.stack([runs[i][0] for i in order])
+    labels = np.stack([_nearest(points, one) for one in centres])
+    return Clusters(labels, centres, np.array([runs[i][1] for i in order]))
 
 
-class Start(NamedTuple):
-    """One starting assignment of bins to states, and how it was found."""
-
-    method: str
-    labels: np.ndarray  # (time,), int
+def rows_seen(mask: np.ndarray) -> np.ndarray:
+    """Bins with an observation, as a column."""
+    return np.any(mask, axis=1)[:, None]
 
 
 METHODS = {
@@ -129,7 +128,7 @@ _COMPONENTS = 8
 
 
 def starts(
-    key: Array | int,
+    key: Key,
     values: np.ndarray,
     mask: np.ndarray,
     start: np.ndarray,
@@ -271,73 +270,62 @@ def _moving_average(table: np.ndarray, weight: np.ndarray, start: np.ndarray, wi
     return result
 
 
-def _segments(key: Array, n_bins: int, n_states: int) -> np.ndarray:
+def _segments(key: Key, n_bins: int, n_states: int) -> np.ndarray:
     """Equal stretches, several to a state, in random order."""
     count = min(5 * n_states, n_bins)
-    order = np.asarray(jax.random.permutation(key, count)) % n_states
+    order = np.asarray(jax.random.permutation(as_key(key), count)) % n_states
     return order[np.arange(n_bins) * count // n_bins]
 
 
-def _distances(points: Array, centres: Array) -> Float[Array, "row cluster"]:
+def _distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Squared distances of every point to every centre."""
-    squares = jnp.sum(points**2, 1)[:, None] - 2 * points @ centres.T + jnp.sum(centres**2, 1)
-    return jnp.maximum(squares, 0)
+    squares = np.sum(points**2, 1)[:, None] - 2 * points @ centres.T + np.sum(centres**2, 1)
+    return np.maximum(squares, 0)
 
 
-def _seed(
-    key: Array, points: Float[Array, "row feature"], weight: Float[Array, " row"], n_clusters: int
-) -> Float[Array, "cluster feature"]:
+def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Index of the nearest centre of every point, stretch by stretch to spare memory."""
+    stretches = range(0, len(points), _STRETCH)
+    found = [np.argmin(_distances(points[i : i + _STRETCH], centres), axis=1) for i in stretches]
+    return np.concatenate(found)
+
+
+def _seed(rng: np.random.Generator, points: np.ndarray, n_clusters: int) -> np.ndarray:
     """Greedy k-means++: of several candidates keep the one that lowers the objective most."""
     trials = 2 + int(np.log(n_clusters))
-    first_key, rest = jax.random.split(key)
-    first = points[jax.random.categorical(first_key, jnp.log(weight))]
-    nearest = _distances(points, first[None])[:, 0] * weight
+    centres = [points[rng.integers(len(points))]]
+    nearest = _distances(points, centres[0][None])[:, 0]
+    for _ in range(n_clusters - 1):
+        total = nearest.sum(dtype=float)
+        chance = nearest / total if total > 0 else np.full(len(points), 1 / len(points))
+        candidates = points[
+            np.searchsorted(np.cumsum(chance, dtype=float), rng.random(trials)).clip(max=len(points) - 1)
+        ]
+        reached = np.minimum(nearest[:, None], _distances(points, candidates))
+        best = int(np.argmin(reached.sum(0)))
+        nearest = reached[:, best]
+        centres.append(candidates[best])
+    return np.stack(centres)
 
-    def add(nearest: Array, key: Array) -> tuple[Array, Array]:
-        chance = jnp.where(nearest.sum() > 0, nearest, weight)
-        candidates = points[jax.random.categorical(key, jnp.log(chance), shape=(trials,))]
-        reached = jnp.minimum(nearest[:, None], _distances(points, candidates) * weight[:, None])
-        best = jnp.argmin(reached.sum(0))
-        return reached[:, best], candidates[best]
 
-    _, others = lax.scan(add, nearest, jax.random.split(rest, n_clusters - 1))
-    return jnp.concatenate([first[None], others])
-
-
-@functools.partial(jax.jit, static_argnames=("n_clusters", "iterations"))
 def _lloyd(
-    keys: Array,
-    points: Float[Array, "row feature"],
-    weight: Float[Array, " row"],
-    *,
-    n_clusters: int,
-    iterations: int,
-) -> tuple[Float[Array, "restart cluster feature"], Float[Array, " restart"]]:
-    """Centres and objective of every restart."""
-
-    def step(_: Any, centres: Array) -> Array:
-        distances = _distances(points, centres)
-        member = jax.nn.one_hot(jnp.argmin(distances, 1), n_clusters, dtype=points.dtype) * weight[:, None]
+    rng: np.random.Generator, points: np.ndarray, n_clusters: int, iterations: int
+) -> tuple[np.ndarray, float]:
+    """Centres and mean squared distance after Lloyd's iterations; an empty cluster takes the farthest point."""
+    centres = _seed(rng, points, n_clusters)
+    labels = np.full(len(points), -1)
+    distances = _distances(points, centres)
+    for _ in range(iterations):
+        moved = np.argmin(distances, axis=1)
+        if np.array_equal(moved, labels):
+            break
+        labels = moved
+        member = np.zeros((len(points), n_clusters), points.dtype)
+        member[np.arange(len(points)), labels] = 1
         count = member.sum(0)
-        moved = (member.T @ points) / jnp.maximum(count, 1)[:, None]
-        farthest = points[jnp.argmax(distances.min(1) * weight)]
-        return jnp.where((count > 0)[:, None], moved, farthest)
-
-    def run(key: Array) -> tuple[Array, Array]:
-        centres = lax.fori_loop(0, iterations, step, _seed(key, points, weight, n_clusters))
-        return centres, jnp.sum(_distances(points, centres).min(1) * weight) / weight.sum()
-
-    return jax.vmap(run)(keys)
-
-
-@jax.jit
-def _assign(
-    points: Float[Array, "time feature"], centres: Float[Array, "restart cluster feature"]
-) -> Int[Array, "restart time"]:
-    """Nearest centre of every bin, for every restart."""
-    restarts, clusters, features = centres.shape
-
-    def rows(part: Array) -> Array:
-        return jnp.argmin(_distances(part, centres.reshape(-1, features)).reshape(-1, restarts, clusters), 2)
-
-    return map_time(rows, (points,), len(points), chunk_length(restarts * clusters)).T
+        centres = (member.T @ points) / np.maximum(count, 1)[:, None]
+        farthest = np.argsort(distances.min(1))[::-1]
+        for place, empty in enumerate(np.flatnonzero(count == 0)):
+            centres[empty] = points[farthest[min(place, len(points) - 1)]]
+        distances = _distances(points, centres)
+    return centres, float(distances.min(1).mean())

@@ -129,8 +129,8 @@ def paragraph(comparison: "Comparison", recording: xr.Dataset | None) -> str:
     if tried:
         named = ", ".join(tried).replace("_", " ")
         parts.append(
-            f"To find leaks, every model was also fitted to null recordings ({named}), on which nothing can "
-            "be predicted."
+            f"To find leaks, every model was also fitted to null recordings ({named}). Shuffled time leaves nothing to "
+            "predict; a circular shift leaves each unit its own past and destroys what units share."
         )
     parts.append(
         "Everything learnt from data was learnt on the training part only. The analysis was made with "

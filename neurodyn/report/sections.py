@@ -80,7 +80,8 @@ def score_section(comparison: "Comparison", dpi: float, identity: str = "scores"
         "hollow. "
         "The dashed grey line is the floor, what a prediction reaches that knows nothing; the green one, "
         "where shown, "
-        "is perfection. Diamonds are scores on a null recording in which there is nothing to find.</p>"
+        "is perfection. Diamonds are scores on a null recording, "
+        "in which what is to be found was destroyed.</p>"
     ]
     for protocol in table_of["protocol"].values.astype(str):
         shown = [m for m in scores.headline_metrics(table_of, 2) if scores.has_values(table_of, protocol, m)]
@@ -92,7 +93,7 @@ def score_section(comparison: "Comparison", dpi: float, identity: str = "scores"
             continue
         parts.append(figure(_score_drawing(comparison, protocol, shown), dpi))
         parts.append(_score_table(comparison, protocol))
-    reasons = _reasons(comparison)
+    reasons = words.reasons(comparison)
     if reasons:
         parts.append(
             "<h3>Not applicable</h3><ul>" + "".join(f"<li>{text(r)}</li>" for r in reasons) + "</ul>"
@@ -179,21 +180,6 @@ def _difference(row: xr.Dataset, name: str) -> list[str]:
     ]
 
 
-def _reasons(comparison: "Comparison") -> list[str]:
-    """Why scores are missing, one line for each reason."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for (protocol, metric, model), reason in comparison.not_applicable.items():
-        found.setdefault((protocol, metric, reason), []).append(model)
-    lines = []
-    for (protocol, metric, reason), models in found.items():
-        who = ", ".join(model for model in models if model)
-        place = ", ".join(
-            part for part in (protocol, scores.metric_name(metric) if metric else "", who) if part
-        )
-        lines.append(f"{place}: {reason}")
-    return lines
-
-
 def chosen_fit(comparison: "Comparison") -> tuple[Fit, str, str] | None:
     """The fit to show where none is given: the best model with states, on the first fold."""
     for found in words.findings(comparison):
@@ -209,18 +195,25 @@ def chosen_fit(comparison: "Comparison") -> tuple[Fit, str, str] | None:
     return None
 
 
+def _alike(one: Fit, other: Fit) -> bool:
+    """Whether two fits are of the same kind with as many states."""
+    if one.model.name != other.model.name or not views.has_states(one):
+        return False
+    return views.last(one).parameters.sizes["state"] == views.last(other).parameters.sizes["state"]
+
+
 def fit_section(
     comparison: "Comparison", fit: Fit | None, recording: xr.Dataset, dpi: float, identity: str = "fit"
 ) -> str:
     """The figures of the fit, its restarts, and how stable its states are between folds."""
     if fit is not None:
-        shown, label = fit, getattr(fit.model, "name", "")
+        shown = fit
         note = "The fit shown was made on the whole recording; all scores are of fits that never saw what they predict."
     else:
         chosen = chosen_fit(comparison)
         if chosen is None:
             return ""
-        shown, label, note = chosen
+        shown, _, note = chosen
     wide, pairs = drawings.fit_drawings(shown, recording)
     if not wide:
         return ""
@@ -236,11 +229,11 @@ def fit_section(
         if np.isfinite(trace.agreement):
             facts.insert(1, ("restarts agree on", f"{trace.agreement:.0%} of bins, after matching states"))
     for (protocol, name), fits in comparison.fits.items():
-        if name == label and len(fits) > 1:
+        if len(fits) > 1 and _alike(fits[0], shown):
             agreed = drawings.fold_agreement(fits, recording)
             if np.isfinite(agreed):
                 facts.append(
-                    (f"folds of {protocol} agree on", f"{agreed:.0%} of bins, after matching states")
+                    (f"{name}, folds of {protocol} agree on", f"{agreed:.0%} of bins, after matching states")
                 )
     parts.append(definitions(facts))
     restarts = drawings.restart_drawing(shown)

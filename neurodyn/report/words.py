@@ -59,6 +59,7 @@ class Finding:
 def full_name(comparison: "Comparison", label: str) -> str:
     """A model in words: its own label where the user gave one."""
     model = comparison.models.get(label)
+    model = getattr(model, "final", model)
     name = getattr(model, "name", label)
     if label != name:
         return label
@@ -252,3 +253,16 @@ def ranked(here: xr.Dataset, main: str) -> list[str]:
     sign = -1.0 if bool(column["higher_is_better"]) else 1.0
     key = np.where(np.isfinite(column["value"].values), sign * column["value"].values, np.inf)
     return [str(here["model"].values[i]) for i in np.argsort(key, kind="stable")]
+
+
+def reasons(comparison: "Comparison") -> list[str]:
+    """Why scores are missing, one line for each reason."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for (protocol, metric, model), reason in comparison.not_applicable.items():
+        found.setdefault((protocol, metric, reason), []).append(model)
+    lines = []
+    for (protocol, metric, reason), models in found.items():
+        who = ", ".join(model for model in models if model)
+        place = ", ".join(part for part in (protocol, metric_name(metric) if metric else "", who) if part)
+        lines.append(f"{place}: {reason}")
+    return lines

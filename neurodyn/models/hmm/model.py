@@ -210,7 +210,7 @@ class HMM(Model):
         best = _best(runs)
         if not interrupted and options["start_parameters"] is None:
             best, interrupted = reseed(best, sequence, layout, emission, prior, settings, key)
-        trace = _trace(best, runs, interrupted, settings, emission, sequence, layout)
+        trace = _trace(best, runs, interrupted, settings, layout)
         parameters = best.parameters
         if options["start_parameters"] is None:
             parameters = permute(parameters, np.argsort(-best.occupancy, kind="stable"), emission.dimensions)
@@ -264,8 +264,6 @@ def _trace(
     runs: list[Run],
     interrupted: bool,
     settings: Settings,
-    emission: Emission,
-    sequence: Sequence,
     layout: Layout,
 ) -> Trace:
     """What happened, with a warning wherever the reader must know."""
@@ -298,5 +296,5 @@ def _trace(
         converged=best.converged and not interrupted,
         reason=reason,
         restarts=np.array([run.objective[-1] for run in runs]),
-        agreement=agreement(best, runs, emission, sequence, layout),
+        agreement=agreement(best, runs, len(layout.index)),
     )

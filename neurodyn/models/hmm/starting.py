@@ -16,7 +16,7 @@ from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.initialise import starts
 from neurodyn.models.base import Fit
 from neurodyn.models.hmm.layout import Layout
-from neurodyn.models.hmm.states import from_dataset, posterior
+from neurodyn.models.hmm.states import from_dataset
 
 RESEED_ATTEMPTS = 3
 PRIOR_STAY = 0.9
@@ -107,9 +107,7 @@ def reseed(
         empty = np.flatnonzero(best.occupancy < 1.0)
         if not len(empty) or best.failed:
             return best, False
-        labels = np.asarray(
-            jnp.argmax(posterior(best.parameters, sequence, emission=emission).smoothed, axis=1)
-        ).copy()
+        labels = best.path.astype(int)
         seen = np.flatnonzero(layout.mask.any(axis=1))
         worst = seen[np.argsort(best.log_normalizer[seen])]
         share = max(len(seen) // (4 * len(best.occupancy)), 1)

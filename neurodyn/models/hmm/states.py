@@ -15,7 +15,6 @@ from neurodyn.inference.em_driver import Run
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import Messages, forward_backward, predict_states
 from neurodyn.inference.viterbi import viterbi
-from neurodyn.models.hmm.layout import Layout
 
 UNIT_DIMS = ("unit", "unit_2")
 
@@ -29,12 +28,6 @@ def posterior(parameters: HMMParameters, sequence: Sequence, *, emission: Emissi
     return forward_backward(
         log_likelihood, matrices, parameters.initial, sequence.start, valid=sequence.valid
     )
-
-
-@functools.partial(jax.jit, static_argnames=("emission",))
-def likeliest(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> jax.Array:
-    """Most probable state of each flat bin."""
-    return jnp.argmax(posterior(parameters, sequence, emission=emission).smoothed, axis=1).astype(jnp.int16)
 
 
 @functools.partial(jax.jit, static_argnames=("emission", "conditional"))
@@ -139,21 +132,13 @@ def match_paths(reference: np.ndarray, other: np.ndarray, n_states: int) -> tupl
     return order, float(table[rows, columns].sum() / max(len(reference), 1))
 
 
-def agreement(best: Run, runs: list[Run], emission: Emission, sequence: Sequence, layout: Layout) -> float:
-    """Mean share of bins on which the other converged runs' likeliest states agree with the best run's."""
+def agreement(best: Run, runs: list[Run], size: int) -> float:
+    """Mean share of the first `size` flat bins on which the other converged runs agree with the best one."""
     others = [run for run in runs if run is not best and run.converged]
     if not others:
         return float("nan")
-    n_states = len(best.occupancy)
-    size = len(layout.index)
-    reference = np.asarray(likeliest(best.parameters, sequence, emission=emission))[:size]
-    shares = [
-        match_paths(
-            reference, np.asarray(likeliest(run.parameters, sequence, emission=emission))[:size], n_states
-        )[1]
-        for run in others
-    ]
-    return float(np.mean(shares))
+    n_states, reference = len(best.occupancy), best.path[:size]
+    return float(np.mean([match_paths(reference, run.path[:size], n_states)[1] for run in others]))
 
 
 def to_dataset(parameters: HMMParameters, emission: Emission, recording: xr.Dataset) -> xr.Dataset:

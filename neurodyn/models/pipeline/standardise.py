@@ -168,7 +168,7 @@ class StandardiseFit(StepFit):
             Dimensionless.
         """
         values, mask = arrays(recording, np.float64)
-        mean, deviation = self._moments(recording, mask.any(-1))
+        mean, deviation = self._moments(recording, np.asarray(mask.any(-1)))
         return with_values(recording, (values - mean) / deviation, mask).assign_attrs(units="")
 
     def inverse(
@@ -209,7 +209,7 @@ class StandardiseFit(StepFit):
             ``(trial, time)``.
         """
         mask = arrays(recording).mask
-        return -np.where(mask, np.log(self._moments(recording, mask.any(-1))[1]), 0.0).sum(-1)
+        return -np.where(mask, np.log(self._moments(recording, np.asarray(mask.any(-1)))[1]), 0.0).sum(-1)
 
     def adapt(self, recording: xr.Dataset) -> "StandardiseFit":
         """Moments of the groups of a new recording.
