@@ -13,12 +13,13 @@ times of the stimuli, on some runs; then they are inferred in the others, and co
 import os
 import pathlib
 
+import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
 import neurodyn
-from neurodyn import datasets, report
-from neurodyn.models import HMM, PCA, HighPass, Pipeline, Standardise
+from neurodyn import analysis, datasets, report
+from neurodyn.models import HMM, PCA, HighPass, Pipeline, Standardise, create
 from neurodyn.validation import holdout
 
 # %%
@@ -62,7 +63,7 @@ report.plot_recording(recording)
 # a prediction stays one), voxels are standardised, and a few principal components are kept.
 
 model = Pipeline(HighPass(cutoff=1 / 128), Standardise(), PCA(n_components), HMM(n_states=n_states))
-fit = model.fit(recording, key=0, restarts=4)
+fit = model.fit(recording, key=0, restarts=3)
 report.plot_states(fit, recording)
 
 # %%
@@ -86,7 +87,7 @@ models = {
     "mean": create("mean"),
 }
 comparison = neurodyn.compare(
-    models, recording, {"runs": holdout.groups("run", n_folds)}, key=0, nulls=(), fit_options={"restarts": 2}
+    models, recording, {"runs": holdout.groups("run", n_folds)}, key=0, nulls=(), fit_options={"restarts": 1}
 )
 print(comparison.verdict())
 
