@@ -145,6 +145,16 @@ def measure(quick: bool = False) -> list[Line]:
                 lines.append(unmeasured(f"equality with {peer}", "1e-5 single, 1e-9 double", str(error)))
                 continue
             lines += compare(peer, ours, theirs)
+            if peer == "dynamax":
+                rounded = ask(python, "oracle_dynamax.py", path, folder / "rounded.npz")
+                likelihood, probability, _ = largest_errors(rounded, theirs)
+                lines.append(
+                    Line(
+                        "dynamax's own single precision against its double precision",
+                        f"{likelihood:.3g} relative, {probability:.3g} absolute",
+                        note="log-likelihood and state probabilities on the same cases",
+                    )
+                )
     lines += compare("enumeration of all paths, missing entries", ours, enumerated(cases))
     return lines
 
