@@ -115,7 +115,7 @@ report.plot_scores(comparison, metrics=["r2"])
 # How to read this, honestly
 # --------------------------
 # BOLD is smooth: the next volume is close to this one. An autoregression uses exactly that, while a state forgets
-# everything but its own name. If the autoregression wins above, the states are *not* the better account of what
+# everything but its own name. If the autoregression, or even the last value, wins above, the states are *not* the better account of what
 # comes next, and a paper that shows the maps only would never have noticed. The maps can still be a useful
 # description; then say so, and show that they come back. The comparison kept the fit of every fold. Here the first and
 # the last one, whose training parts differ in half of their blocks, name the states of the whole recording. The labels

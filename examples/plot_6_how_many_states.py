@@ -87,7 +87,7 @@ axes.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # %%
-# One fit at the chosen number: where each restart ended, and how the best one got there. Several dots at the top are
+# One fit at the chosen number: how the best run got there, and how far below it each restart ended. Several dots at zero are
 # several starts which found the same optimum.
 
 fit = found.best_model.fit(recording, key=1, restarts=5)
