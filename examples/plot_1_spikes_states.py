@@ -29,8 +29,8 @@ from neurodyn.validation import holdout
 # %%
 # Read the recording
 # ------------------
-# ``neurodyn.inspect`` lists what a file holds; ``neurodyn.read`` turns it into a labelled array of spike counts.
-# ``labels`` are the notes, one for every bin. The model never sees them.
+# ``neurodyn.inspect`` lists what a file holds; ``neurodyn.read`` turns it into a labelled array of spike
+# counts. ``labels`` are the notes, one for every bin. The model never sees them.
 
 folder = pathlib.Path(os.environ.get("NEURODYN_DATA", ""))
 path = folder / "nwb-a2929-adn-headdirection" / "A2929-200711.nwb"
@@ -59,17 +59,18 @@ else:
 print(neurodyn.recording.describe(recording))
 
 # %%
-# Dark is a high count relative to the unit's own peak. What to look for before any model: units that fall silent
-# half-way, stretches without data, an obvious change of the whole population.
+# Dark is a high count relative to the unit's own peak. What to look for before any model: units that fall
+# silent half-way, stretches without data, an obvious change of the whole population.
 
 report.plot_recording(recording)
 
 # %%
 # The verdict first
 # -----------------
-# Contiguous blocks are held out in turn, and each bin is predicted from what came *before* it. Two opponents
-# set the scale: each unit's mean rate (the floor), and a smoothed rate whose width is learnt from the training
-# part. The score is in bits per spike, what knowing the prediction saves over knowing the mean rate only.
+# Contiguous blocks are held out in turn, and each bin is predicted from what came *before* it. Two
+# opponents set the scale: each unit's mean rate (the floor), and a smoothed rate whose width is learnt from
+# the training part. The score is in bits per spike, what knowing the prediction saves over knowing the mean
+# rate only.
 
 models = {
     "hmm": HMM(n_states=n_states),
@@ -90,16 +91,16 @@ report.plot_scores(comparison, metrics=["bits_per_spike"])
 # %%
 # What the states are
 # -------------------
-# For the pictures one model is fitted to everything. Probabilities near 0 or 1 nearly everywhere mean that the
-# states are well separated; a state that flickers from bin to bin is noise that was given a name.
+# For the pictures one model is fitted to everything. Probabilities near 0 or 1 nearly everywhere mean that
+# the states are well separated; a state that flickers from bin to bin is noise that was given a name.
 
 fit = HMM(n_states=n_states).fit(recording, key=0, restarts=4)
 posterior = fit.infer(recording)
 report.plot_states(fit, recording)
 
 # %%
-# The rates of each unit in each state, relative to the unit's highest. A state in which *all* units are dark is
-# a state of the gain of the population; a state with its own subset of units is one of content.
+# The rates of each unit in each state, relative to the unit's highest. A state in which *all* units are
+# dark is a state of the gain of the population; a state with its own subset of units is one of content.
 
 report.plot_state_means(fit, recording)
 
@@ -116,9 +117,9 @@ shares = xr.concat(
 print(shares.transpose("condition", "state").to_pandas().round(2).to_string())
 
 # %%
-# Then one number: how much the state tells about the condition (normalised mutual information, 0 to 1). Both
-# series are slow, and slow series agree by chance. The number therefore stands beside the same number after the
-# notes were shifted in time against the states, which keeps everything but their relation.
+# Then one number: how much the state tells about the condition (normalised mutual information, 0 to 1).
+# Both series are slow, and slow series agree by chance. The number therefore stands beside the same number
+# after the notes were shifted in time against the states, which keeps everything but their relation.
 
 agreement = analysis.alignment_to_labels(posterior["state_path"], labels, key=0, n_shifts=500)
 print(f"shared information {float(agreement['nmi']):.3f}")
@@ -137,11 +138,14 @@ plt.show()
 # %%
 # How this analysis fails
 # -----------------------
-# - With two long epochs a shift has hardly any room: half of the shifts put most of the notes back on the right
-#   side. Such a null is lenient or strict by accident, and one session cannot settle it. More sessions can.
-# - Anything that drifts through a session, an electrode too, separates its first half from its second. Agreement
-#   with two consecutive epochs is not evidence of sleep; returning to sleep after wake would be.
-# - States answer the question that the *data* pose, not yours. The grasshopper's receptor tires after a sound begins, and
-#   that is slower and larger than its answer to loudness: look where in each trial its states change.
-# - The states are one-step predictors of spike counts. A population that turns smoothly, such as head-direction
-#   cells do, will be tiled by states, and a smoothed rate can then be as good a predictor as they are.
+# - With two long epochs a shift has hardly any room: half of the shifts put most of the notes back on the
+#   right side. Such a null is lenient or strict by accident, and one session cannot settle it. More
+#   sessions can.
+# - Anything that drifts through a session, an electrode too, separates its first half from its second.
+#   Agreement with two consecutive epochs is not evidence of sleep; returning to sleep after wake would be.
+# - States answer the question that the *data* pose, not yours. The grasshopper's receptor tires after a
+#   sound begins, and that is slower and larger than its answer to loudness: look where in each trial its
+#   states change.
+# - The states are one-step predictors of spike counts. A population that turns smoothly, such as
+#   head-direction cells do, will be tiled by states, and a smoothed rate can then be as good a predictor as
+#   they are.

