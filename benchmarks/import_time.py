@@ -26,7 +26,7 @@ def import_seconds(module: str) -> float:
 
 def measure(repeats: int) -> tuple[dict[str, Spread], list[Line]]:
     """Spread of each import over interleaved repeats, and the lines."""
-    modules = ("numpy", "neurodyn", "jax")
+    modules = ("numpy", "neurodyn", "jax", "neurodyn.models.hmm")
     found: dict[str, list[float]] = {module: [] for module in modules}
     for module in modules:
         import_seconds(module)
@@ -34,7 +34,8 @@ def measure(repeats: int) -> tuple[dict[str, Spread], list[Line]]:
         for module in modules:
             found[module].append(import_seconds(module))
     spreads = {module: spread(values) for module, values in found.items()}
-    note = f"numpy {spreads['numpy'].median:.3f} CPU s, medians of {repeats}"
+    lazy = spreads["neurodyn.models.hmm"].median
+    note = f"numpy {spreads['numpy'].median:.3f}, the first use of a model {lazy:.3f}; medians of {repeats}"
     return spreads, [at_most("import neurodyn", spreads["neurodyn"].median, BAR, "CPU s", note)]
 
 
