@@ -135,10 +135,10 @@ probability = fit.infer(recording)["state_probability"]
 conditions = np.unique(lagged.values[lagged.values != ""])
 shares = np.stack([probability.where(lagged == name).mean(["trial", "time"]) for name in conditions])
 
-figure, axes = plt.subplots(figsize=(5, 0.3 * len(conditions) + 1.2), layout="constrained")
+figure, axes = plt.subplots(figsize=(5, 0.3 * len(conditions) + 1.4), layout="constrained")
 image = axes.imshow(shares, cmap="Blues", vmin=0, aspect="auto")
 axes.set(xticks=range(n_states), yticks=range(len(conditions)), yticklabels=conditions, xlabel="state")
-figure.colorbar(image, label="share of the condition")
+figure.colorbar(image, label="share")
 plt.show()
 
 # %%
@@ -148,4 +148,6 @@ plt.show()
 #   part of it; a classifier that is told the categories finds them where states, which are not told, do
 #   not. Failing here does not mean that the voxels know nothing.
 # - One mask, one slice, one person: states found in a few hundred voxels are states of those voxels.
-# - Without the high-pass, or with runs of different scale, the first states that are found are the runs.
+# - The first states that are found are often the runs, or a run's first volumes, before the magnetisation has
+#   settled. A filter that may only look back needs time to learn a run's level. Drop the first volumes, bring
+#   runs to one scale before reading them, and look at the figure of the states before any number.

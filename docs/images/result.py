@@ -7,6 +7,7 @@ blocks of time that were held out.
 import io
 import pathlib
 
+import numpy as np
 from PIL import Image
 
 import neurodyn
@@ -16,16 +17,17 @@ from neurodyn.validation import holdout
 
 DPI = 130
 
-recording = datasets.load("nitime_fmri")
+everything = datasets.load("nitime_fmri")
+recording = everything.isel(unit=np.flatnonzero(everything["tissue"] == "grey matter"))
 hmm = Pipeline(Standardise(), HMM(n_states=4, emission="gaussian_low_rank"))
 models = {
     "hidden Markov model": hmm,
     "AR ridge": create("ar_ridge"),
-    "factor analysis": create("factor_analysis"),
+    "factor analysis": Pipeline(Standardise(), create("factor_analysis")),
     "persistence": create("persistence"),
     "mean": create("mean"),
 }
-protocols = {"next volume": holdout.blocks(4), "hidden regions": holdout.units(0.25, folds=2, key=0)}
+protocols = {"next volume": holdout.blocks(4), "hidden regions": holdout.units(0.25, folds=3, key=0)}
 comparison = neurodyn.compare(models, recording, protocols, key=0, nulls=(), fit_options={"restarts": 3})
 print(comparison.verdict())
 
