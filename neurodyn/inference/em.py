@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
-from neurodyn.inference.message_passing import forward_backward
+from neurodyn.inference.message_passing import expected_statistics
 from neurodyn.inference.transitions import (
     maximise_transitions,
     pair_probabilities,
@@ -96,7 +96,6 @@ class EMState(NamedTuple):
     fallback: HMMParameters  # where a rejected extrapolation returns to
     log_normalizer: Float[Array, "*restart time"]  # of the last accepted point
     log_prior: Float[Array, "*restart"]
-    first_objective: Float[Array, "*restart"]
     gains: Float[Array, "*restart iteration"]  # accepted objective minus the one before, in nats
     n_accepted: Int[Array, "*restart"]
     n_steps: Int[Array, "*restart"]
@@ -106,6 +105,7 @@ class EMState(NamedTuple):
     converged: Bool[Array, "*restart"]
     failed: Bool[Array, "*restart"]
     occupancy: Float[Array, "*restart state"]
+    doubtful: Bool[Array, "*restart"]  # underflow harmed the last step: repeat the chunk with the guard
     path: Int[Array, "*restart time"]  # most probable state of every bin at the last accepted point
 
 
@@ -135,8 +135,12 @@ def filled_history(emission: Emission, parameters: HMMParameters, data: Any) -> 
 
 
 def em_step(
-    emission: Emission, prior: TransitionPrior, sequence: Sequence, parameters: HMMParameters
-) -> tuple[HMMParameters, Array, Array, Array, Array]:
+    emission: Emission,
+    prior: TransitionPrior,
+    sequence: Sequence,
+    parameters: HMMParameters,
+    guard: bool = True,
+) -> tuple[HMMParameters, Array, Array, Array, Array, Array]:
     """One E-step and one M-step.
 
     Parameters
@@ -149,6 +153,8 @@ def em_step(
         The data.
     parameters : HMMParameters
         Where the expectations are taken.
+    guard : bool
+        Redo a pass harmed by underflow in the log domain (compiles longer), or only say so.
 
     Returns
     -------
@@ -162,19 +168,24 @@ def em_step(
         Expected number of bins in each state, shape ``(state,)``.
     Array
         Most probable state of every bin, shape ``(time,)``.
+    Array
+        Whether underflow left all this right; always True with `guard`.
     """
     data = filled_history(emission, parameters, sequence.data)
     log_likelihood = emission.log_likelihood(parameters.emission, data)
     matrices = transition_into(parameters, sequence)
-    messages = forward_backward(
-        log_likelihood, matrices, parameters.initial, sequence.start, valid=sequence.valid
+    messages = expected_statistics(
+        log_likelihood, matrices, parameters.initial, sequence.start, valid=sequence.valid, guard=guard
     )
     statistics = emission.statistics(messages.smoothed, data, parameters.emission)
     initial, transition = prior.maximise(messages.initial_counts, messages.transition_counts, parameters)
     weights = parameters.weights
     if weights is not None and sequence.covariates is not None:
         inside = ~sequence.start.at[0].set(True)
-        pairs = pair_probabilities(messages.filtered, messages.predicted, messages.smoothed, matrices, inside)
+        past = forward_backward(
+            log_likelihood, matrices, parameters.initial, sequence.start, valid=sequence.valid, guard=guard
+        )
+        pairs = pair_probabilities(past.filtered, past.predicted, past.smoothed, matrices, inside)
         extra = prior.pseudo_counts(transition.shape[0], transition.dtype)
         transition, weights = maximise_transitions(
             pairs, parameters.transition, weights, sequence.covariates, extra, prior.ridge
@@ -183,7 +194,7 @@ def em_step(
     log_prior = emission.log_prior(parameters.emission, sequence.data) + prior.log_density(parameters)
     occupancy = jnp.where(sequence.valid, 1.0, 0.0).astype(messages.smoothed.dtype) @ messages.smoothed
     path = jnp.argmax(messages.smoothed, axis=1).astype(jnp.int16)
-    return updated, messages.log_normalizer, log_prior, occupancy, path
+    return updated, messages.log_normalizer, log_prior, occupancy, path, messages.trusted
 
 
 def initial_state(parameters: HMMParameters, n_time: int, max_iterations: int) -> EMState:
@@ -197,7 +208,6 @@ def initial_state(parameters: HMMParameters, n_time: int, max_iterations: int) -
         fallback=parameters,
         log_normalizer=jnp.zeros(n_time, dtype),
         log_prior=jnp.zeros((), dtype),
-        first_objective=jnp.zeros((), dtype),
         gains=jnp.zeros(max_iterations, dtype),
         n_accepted=zero,
         n_steps=zero,
@@ -207,6 +217,7 @@ def initial_state(parameters: HMMParameters, n_time: int, max_iterations: int) -
         converged=jnp.zeros((), bool),
         failed=jnp.zeros((), bool),
         occupancy=jnp.ones(parameters.initial.shape[-1], dtype),
+        doubtful=jnp.zeros((), bool),
         path=jnp.zeros(n_time, jnp.int16),
     )
 
@@ -229,9 +240,10 @@ def _squarem(
             parameters.weights,
         )
 
-    u0, u1, u2 = relax(p0), relax(p1), relax(p2)
-    r = jax.tree.map(lambda a, b: b - a, u0, u1)
-    v = jax.tree.map(lambda a, b, c: c - 2 * b + a, u0, u1, u2)
+    three = jax.vmap(relax)(jax.tree.map(lambda *leaves: jnp.stack(leaves), p0, p1, p2))
+    u0 = jax.tree.map(lambda u: u[0], three)
+    r = jax.tree.map(lambda u: u[1] - u[0], three)
+    v = jax.tree.map(lambda u: u[2] - 2 * u[1] + u[0], three)
     norm_r = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(r))
     norm_v = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(v))
     alpha = jnp.clip(jnp.sqrt(norm_r / jnp.maximum(norm_v, FLOOR)), 1.0, 32.0)
@@ -249,13 +261,16 @@ def _advance(
     emission: Emission,
     prior: TransitionPrior,
     accelerate: bool,
+    guard: bool,
     sequence: Sequence,
     n_observed: Array,
     tolerance: Array,
     state: EMState,
 ) -> EMState:
     """One pass of the state machine."""
-    updated, log_normalizer, log_prior, occupancy, path = em_step(emission, prior, sequence, state.query)
+    updated, log_normalizer, log_prior, occupancy, path, trusted = em_step(
+        emission, prior, sequence, state.query, guard
+    )
     first = state.n_accepted == 0
     gain = jnp.sum(log_normalizer - state.log_normalizer) + (log_prior - state.log_prior)
     finite = jnp.isfinite(log_normalizer).all() & jnp.isfinite(log_prior)
@@ -287,9 +302,6 @@ def _advance(
         fallback=_choose(state.phase == 1, updated, state.fallback),
         log_normalizer=jnp.where(accepted, log_normalizer, state.log_normalizer),
         log_prior=jnp.where(accepted, log_prior, state.log_prior),
-        first_objective=jnp.where(
-            first & accepted, jnp.sum(log_normalizer) + log_prior, state.first_objective
-        ),
         gains=jnp.where(accepted, state.gains.at[slot].set(recorded), state.gains),
         n_accepted=state.n_accepted + accepted.astype(jnp.int32),
         n_steps=state.n_steps + 1,
@@ -299,11 +311,12 @@ def _advance(
         converged=small_steps >= 2,
         failed=failed,
         occupancy=jnp.where(accepted, occupancy, state.occupancy),
+        doubtful=~trusted,
         path=jnp.where(accepted, path, state.path),
     )
 
 
-@functools.partial(jax.jit, static_argnames=("emission", "prior", "accelerate"))
+@functools.partial(jax.jit, static_argnames=("emission", "prior", "accelerate", "guard"))
 def em_chunk(
     state: EMState,
     sequence: Sequence,
@@ -314,6 +327,7 @@ def em_chunk(
     emission: Emission,
     prior: TransitionPrior,
     accelerate: bool,
+    guard: bool = False,
 ) -> EMState:
     """Run one restart until it stops or has made `limit` steps in all.
 
@@ -329,8 +343,9 @@ def em_chunk(
         Number of bins with an observation, for the stopping rule.
     tolerance : Array
         Stop after two plain steps in a row that gain less than this many nats per bin.
-    emission, prior, accelerate
-        Static: the family, the prior, and whether to extrapolate.
+    emission, prior, accelerate, guard
+        Static: the family, the prior, whether to extrapolate, and whether to redo a step harmed by underflow in
+        the log domain; without `guard` the chunk stops there with ``doubtful`` set.
 
     Returns
     -------
@@ -339,13 +354,13 @@ def em_chunk(
     """
 
     def going(current: EMState) -> Array:
-        return (current.n_steps < limit) & ~current.converged & ~current.failed
+        return (current.n_steps < limit) & ~(current.converged | current.failed | current.doubtful)
 
-    body = functools.partial(_advance, emission, prior, accelerate, sequence, n_observed, tolerance)
+    body = functools.partial(_advance, emission, prior, accelerate, guard, sequence, n_observed, tolerance)
     return jax.lax.while_loop(going, body, state)
 
 
-@functools.partial(jax.jit, static_argnames=("emission", "prior", "accelerate"))
+@functools.partial(jax.jit, static_argnames=("emission", "prior", "accelerate", "guard"))
 def em_chunk_batch(
     state: EMState,
     sequence: Sequence,
@@ -356,6 +371,7 @@ def em_chunk_batch(
     emission: Emission,
     prior: TransitionPrior,
     accelerate: bool,
+    guard: bool = False,
 ) -> EMState:
     """`em_chunk` for several restarts in one batch (leading axis of `state`)."""
 
@@ -369,6 +385,7 @@ def em_chunk_batch(
             emission=emission,
             prior=prior,
             accelerate=accelerate,
+            guard=guard,
         )
 
     return jax.vmap(one)(state)

@@ -27,10 +27,17 @@ from neurodyn.inference.emissions.base import Emission
 from neurodyn.inference.progress import Progress
 
 CHUNK_SECONDS = 0.5
-BATCH_ELEMENTS = 1 << 20
+BATCH_ELEMENTS: int | None = None
 # Of many long runs, those that lead after a few steps are worth finishing; objectives seldom cross later.
 SCREEN_STEPS = 24
 SURVIVORS = 3
+
+
+def batch_elements() -> int:
+    """Largest bins x states x restarts run as one batch: none on a CPU, where restarts in turn are faster."""
+    if BATCH_ELEMENTS is not None:
+        return BATCH_ELEMENTS
+    return 0 if jax.default_backend() == "cpu" else 1 << 28
 
 
 class Settings(NamedTuple):
@@ -125,7 +132,7 @@ def run_restarts(
     n_time = sequence.start.shape[0]
     n_states = starts[0].transition.shape[-1]
     states = [initial_state(start, n_time, settings.max_iterations) for start in starts]
-    batch = len(starts) > 1 and n_time * n_states * len(starts) <= BATCH_ELEMENTS
+    batch = len(starts) > 1 and n_time * n_states * len(starts) <= batch_elements()
     groups = [stack_states(states)] if batch else states
     step = em_chunk_batch if batch else em_chunk
     store = _Store(settings, _identity(sequence, emission, prior, settings, groups))
@@ -200,6 +207,7 @@ def _run_group(
     dtype = state.log_prior.dtype
     observed = jnp.asarray(max(int(np.asarray(sequence.valid).sum()), 1), dtype)
     tolerance = jnp.asarray(settings.tolerance, dtype)
+    guard = False
     while True:
         taken = np.atleast_1d(np.asarray(state.n_steps))
         over = np.atleast_1d(np.asarray(state.converged | state.failed))
@@ -208,7 +216,7 @@ def _run_group(
         done = int(taken[~over].max())
         limit = min(done + pace.steps, stop)
         began = time.perf_counter()
-        state = step(
+        advanced = step(
             state,
             sequence,
             jnp.asarray(limit, jnp.int32),
@@ -217,8 +225,12 @@ def _run_group(
             emission=emission,
             prior=prior,
             accelerate=settings.accelerate,
+            guard=guard,
         )
-        jax.block_until_ready(state)
+        if bool(np.any(np.asarray(advanced.doubtful))):
+            guard = True
+            continue
+        state = jax.block_until_ready(advanced)
         groups[position] = state
         pace.learn(time.perf_counter() - began, int(np.max(np.asarray(state.n_steps))) - done)
         if settings.progress is not None:

@@ -83,9 +83,22 @@ def guarded_pass(
     wanted: tuple[str, ...],
 ) -> tuple[Array, ...]:
     """The wanted fields of a pass; what is not wanted is not computed."""
+    return checked_pass(log_likelihood, transition, initial, start, block_length, guard, wanted)[0]
+
+
+def checked_pass(
+    log_likelihood: Array,
+    transition: Array,
+    initial: Array,
+    start: Array,
+    block_length: int | None,
+    guard: bool,
+    wanted: tuple[str, ...],
+) -> tuple[tuple[Array, ...], Array]:
+    """The wanted fields, and whether they can be trusted (with `guard`, always)."""
     result, trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted)
     if not guard:
-        return result
+        return result, trusted
 
     def exact() -> tuple[Array, ...]:
         arguments = (log_likelihood, jnp.log(transition), jnp.log(initial), start)
@@ -96,7 +109,7 @@ def guarded_pass(
         found = {"filtered": jnp.exp(filtered), "log_normalizer": log_normalizer}
         return tuple(found[name] for name in wanted)
 
-    return _retry(result, trusted, exact)
+    return _retry(result, trusted, exact), jnp.ones_like(trusted)
 
 
 def log_filtered_states(

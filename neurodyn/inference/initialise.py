@@ -6,7 +6,6 @@ maximisation of an 8-state model ends well below the generating model.
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from neurodyn.errors import ModelError
@@ -104,8 +103,8 @@ def kmeans(
     points = np.where(rows_seen(mask), points, 0).astype(np.float32)
     chosen = points[rows[np.linspace(0, rows.size - 1, min(rows.size, _FIT_ROWS)).astype(int)]]
     runs = [
-        _lloyd(np.random.default_rng(key_words(one)), chosen, n_clusters, iterations)
-        for one in jax.random.split(as_key(key), restarts)
+        _lloyd(rng, chosen, n_clusters, iterations)
+        for rng in np.random.default_rng(key_words(as_key(key))).spawn(restarts)
     ]
     order = np.argsort([objective for _, objective in runs], kind="stable")
     centres = np.stack([runs[i][0] for i in order])
@@ -190,7 +189,7 @@ def starts(
         values = np.sqrt(np.where(mask, values, 0))
     dtype = np.float64 if values.dtype == np.float64 else np.float32
     standard = standardise(values, mask, *centre_and_scale(values, mask), np.dtype(dtype))
-    keys = jax.random.split(as_key(key), n_starts)
+    keys = np.random.default_rng(key_words(as_key(key))).integers(2**31, size=n_starts).tolist()
     methods = [METHODS[kind][i % len(METHODS[kind])] for i in range(n_starts)]
     found: list[Start | None] = [None] * n_starts
     for method in dict.fromkeys(methods):
@@ -270,10 +269,10 @@ def _moving_average(table: np.ndarray, weight: np.ndarray, start: np.ndarray, wi
     return result
 
 
-def _segments(key: Key, n_bins: int, n_states: int) -> np.ndarray:
+def _segments(key: int, n_bins: int, n_states: int) -> np.ndarray:
     """Equal stretches, several to a state, in random order."""
     count = min(5 * n_states, n_bins)
-    order = np.asarray(jax.random.permutation(as_key(key), count)) % n_states
+    order = np.random.default_rng(key).permutation(count) % n_states
     return order[np.arange(n_bins) * count // n_bins]
 
 

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from neurodyn.inference.guarded import guarded_pass
+from neurodyn.inference.guarded import checked_pass, guarded_pass
 
 
 class Messages(NamedTuple):
@@ -57,6 +57,8 @@ class ExpectedStatistics(NamedTuple):
     transition_counts: Float[Array, "state state"]
     initial_counts: Float[Array, " state"]
     log_likelihood: Float[Array, ""]
+    log_normalizer: Float[Array, " time"]
+    trusted: Bool[Array, ""]
 
 
 class Filtered(NamedTuple):
@@ -204,8 +206,9 @@ def expected_statistics(
     Returns
     -------
     ExpectedStatistics
-        Smoothed probabilities (T, K), expected transition counts (K, K) and initial counts (K,), and
-        the log-likelihood :math:`\sum_t \log p(x_t \mid x_{<t})` in nats.
+        Smoothed probabilities (T, K), expected transition counts (K, K) and initial counts (K,), the
+        log-likelihood :math:`\sum_t \log p(x_t \mid x_{<t})` in nats and its terms (T,), and `trusted`: with
+        `guard` always True, without it False where underflow may have harmed the rest.
 
     Examples
     --------
@@ -222,11 +225,12 @@ def expected_statistics(
     """
     transition, initial = _cast(log_likelihood, transition, initial)
     wanted = ("smoothed", "log_normalizer", "transition_counts")
-    smoothed, log_normalizer, counts = guarded_pass(
+    (smoothed, log_normalizer, counts), trusted = checked_pass(
         log_likelihood, transition, initial, start, block_length, guard, wanted
     )
     total = accurate_sum(log_normalizer)
-    return ExpectedStatistics(smoothed, counts, _initial_counts(smoothed, start, valid), total)
+    first = _initial_counts(smoothed, start, valid)
+    return ExpectedStatistics(smoothed, counts, first, total, log_normalizer, trusted)
 
 
 @partial(jax.jit, static_argnames=("horizon", "block_length", "guard"))

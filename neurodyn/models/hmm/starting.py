@@ -26,17 +26,12 @@ def draw_starts(
     key: jax.Array, emission: Emission, data: Any, layout: Layout, n_states: int, n_restarts: int
 ) -> list[HMMParameters]:
     """Parameters from several clusterings of the bins into states."""
-    key_labels, key_parameters = jax.random.split(key)
     if isinstance(emission, AutoregressiveGaussian):
         kind = "autoregressive"
     else:
         kind = "gaussian" if "continuous" in emission.kinds else "count"
-    found = starts(key_labels, layout.values, layout.mask, layout.start, n_states, n_restarts, kind=kind)
-    keys = jax.random.split(key_parameters, n_restarts)
-    return [
-        from_labels(k, emission, data, layout, one.labels, n_states)
-        for k, one in zip(keys, found, strict=True)
-    ]
+    found = starts(key, layout.values, layout.mask, layout.start, n_states, n_restarts, kind=kind)
+    return [from_labels(key, emission, data, layout, one.labels, n_states) for one in found]
 
 
 @functools.partial(jax.jit, static_argnames=("emission",))
