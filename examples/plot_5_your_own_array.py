@@ -121,15 +121,15 @@ print(
 
 models = {
     "hmm": model,
-    "factor analysis": Pipeline(Standardise(), create("factor_analysis")),
+    "factor analysis": Pipeline(Standardise(), create("factor_analysis", rank=4)),
     "AR ridge": create("ar_ridge"),
     "persistence": create("persistence"),
     "mean": create("mean"),
 }
 protocols = {
-    "next (blocks)": holdout.blocks(4),
-    "others (units)": holdout.units(0.25, folds=3, key=0),
-    "holes (entries)": holdout.entries(0.1, folds=3, key=0),
+    "next (blocks)": holdout.blocks(3),
+    "others (units)": holdout.units(0.25, folds=2, key=0),
+    "holes (entries)": holdout.entries(0.1, folds=2, key=0),
 }
 comparison = neurodyn.compare(models, recording, protocols, key=0, nulls=(), fit_options={"restarts": 1})
 print(comparison.verdict())
