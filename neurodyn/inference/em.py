@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
-from neurodyn.inference.message_passing import expected_statistics
+from neurodyn.inference.message_passing import expected_statistics, forward_backward
 from neurodyn.inference.transitions import (
     maximise_transitions,
     pair_probabilities,

@@ -44,13 +44,15 @@ def as_key(key: Any) -> jax.Array:
         if key < 0:
             raise ModelError(f"key is {key}; an integer key must be 0 or greater.")
         return jax.random.key(int(key))
-    if isinstance(key, (jax.Array, np.ndarray)):
+    if isinstance(key, np.ndarray):
+        key = jax.numpy.asarray(key)
+    if isinstance(key, jax.Array):
         if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
             if key.shape != ():
                 raise ModelError(f"key has shape {key.shape}; pass one key, not an array of keys.")
             return key
         if key.dtype == np.uint32 and key.shape == (2,):
-            return jax.random.wrap_key_data(jax.numpy.asarray(key))
+            return jax.random.wrap_key_data(key)
     raise ModelError(f"key is a {type(key).__name__}; pass an integer or a JAX key, e.g. key=0.")
 
 
