@@ -147,6 +147,8 @@ plt.show()
 # - A hidden Markov model describes the *largest* variance of the voxels. Which object was seen is a small
 #   part of it; a classifier that is told the categories finds them where states, which are not told, do
 #   not. Failing here does not mean that the voxels know nothing.
+# - Blocks that come at regular intervals look much the same after a shift by one interval, rest against rest. The
+#   null then keeps part of what it should destroy, and a state that marks rest against task can fail to pass it.
 # - One mask, one slice, one person: states found in a few hundred voxels are states of those voxels.
 # - The first states that are found are often the runs, or a run's first volumes, before the magnetisation has
 #   settled. A filter that may only look back needs time to learn a run's level. Drop the first volumes, bring
