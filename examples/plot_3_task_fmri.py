@@ -128,8 +128,8 @@ plt.show()
 # Which state goes with which condition
 # -------------------------------------
 # The share of each condition spent in each state, from the fit to all runs. Rows that look alike are
-# conditions which the states cannot tell apart. With a task in blocks, expect rest to stand out, and single
-# categories hardly at all.
+# conditions which the states cannot tell apart. Look first whether rest stands out, then for a column that
+# only one or two conditions fill.
 
 probability = fit.infer(recording)["state_probability"]
 conditions = np.unique(lagged.values[lagged.values != ""])
@@ -147,9 +147,10 @@ plt.show()
 # - A hidden Markov model describes the *largest* variance of the voxels. Which object was seen is a small
 #   part of it; a classifier that is told the categories finds them where states, which are not told, do
 #   not. Failing here does not mean that the voxels know nothing.
-# - Blocks that come at regular intervals look much the same after a shift by one interval, rest against rest. The
-#   null then keeps part of what it should destroy, and a state that marks rest against task can fail to pass it.
+# - Blocks that come at regular intervals look much the same after a shift by one interval, rest against
+#   rest. The null then keeps part of what it should destroy, and a state that marks rest against task can
+#   fail to pass it.
 # - One mask, one slice, one person: states found in a few hundred voxels are states of those voxels.
-# - The first states that are found are often the runs, or a run's first volumes, before the magnetisation has
-#   settled. A filter that may only look back needs time to learn a run's level. Drop the first volumes, bring
-#   runs to one scale before reading them, and look at the figure of the states before any number.
+# - The first states that are found are often the runs, or a run's first volumes, before the magnetisation
+#   has settled. A filter that may only look back needs time to learn a run's level. Drop the first volumes,
+#   bring runs to one scale before reading them, and look at the figure of the states before any number.
