@@ -102,7 +102,7 @@ report.plot_restarts(fit)
 models = {
     "hmm": states_of_rest,
     "AR ridge": create("ar_ridge"),
-    "factor analysis": create("factor_analysis"),
+    "factor analysis": create("factor_analysis", rank=n_components),
     "persistence": create("persistence"),
     "mean": create("mean"),
 }
