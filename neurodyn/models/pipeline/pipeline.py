@@ -40,8 +40,10 @@ class Pipeline(Model):
 
     Parameters
     ----------
-    *parts : Step and, last, Model
+    *steps : Step and, last, Model
         In the order in which they are applied.
+    parts : tuple, optional
+        The same as one tuple, which is how a saved pipeline is made again.
 
     Raises
     ------

@@ -198,6 +198,6 @@ def _likelihood(
             ),
         )
     kind = str(terms.attrs.get("kind", "estimate"))
-    if "exact" in terms.coords and bool(terms["exact"].where(scored.notnull().any("unit"), True).all()):
+    if kind == "estimate" and bool(terms["exact"].where(scored.notnull().any("unit"), True).all()):
         kind = "exact"
     return terms, kind, ""
