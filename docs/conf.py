@@ -55,6 +55,8 @@ html_theme_options = {
     "footer_end": [],
 }
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["gallery.css"]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
@@ -78,6 +80,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("gallery_figures", "matplotlib"),
     "ignore_repr_types": r"Picture",
+    "remove_config_comments": True,
     "show_signature": False,
     "write_computation_times": False,
     "download_all_examples": False,

@@ -14,6 +14,7 @@ The page runs on one of two real recordings, and prints which one it used.
   loudness. The notes are then the loudness of the sound in three classes.
 """
 
+# sphinx_gallery_thumbnail_number = 3
 import os
 import pathlib
 

@@ -10,6 +10,7 @@ autoregression, which knows nothing of states.
 - Otherwise, from the package nitime: one subject at rest, averages of 28 regions of grey matter.
 """
 
+# sphinx_gallery_thumbnail_number = 6
 import os
 import pathlib
 

@@ -10,6 +10,7 @@ times of the stimuli, on some runs; then they are inferred in the others, and co
   condition is the half of the run, early or late. States should *not* know it; where they do, they follow drift.
 """
 
+# sphinx_gallery_thumbnail_number = 2
 import os
 import pathlib
 

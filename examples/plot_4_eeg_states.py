@@ -13,6 +13,7 @@ pattern of spectra and phases across channels.
   away from the model.
 """
 
+# sphinx_gallery_thumbnail_number = 4
 import os
 import pathlib
 

@@ -10,6 +10,7 @@ disk. With ``NEURODYN_DATA`` set they are those of a subject of the Human Connec
 them are the holes and the cuts, and it says where.
 """
 
+# sphinx_gallery_thumbnail_number = 2
 import itertools
 import os
 import pathlib
@@ -93,9 +94,11 @@ for wrong in (
         print(f"- {error}")
 
 # %%
-# Fit --- Every model takes NaN. The hidden Markov model drops exactly what is missing from each bin's
-# likelihood, and its state runs on through the hole: where nothing was measured, the probabilities relax
-# towards how common each state is.
+# Fit the model
+# -------------
+# Every model takes NaN. The hidden Markov model drops exactly what is missing from each bin's likelihood,
+# and its state runs on through the hole: where nothing was measured, the probabilities relax towards how
+# common each state is.
 
 model = Pipeline(Standardise(), HMM(n_states=3, emission="gaussian_diagonal"))
 fit = model.fit(recording, key=0, restarts=3)
