@@ -28,8 +28,10 @@ def cut(values: Array, block_length: int) -> Array:
 
 def join(blocks: Array, time: int) -> Array:
     """(step, ..., block) back to (time, ...), dropping the padding."""
-    values = jnp.moveaxis(blocks, -1, 0)
-    return values.reshape((-1, *values.shape[2:]))[:time]
+    if blocks.ndim == 2:
+        return blocks.T.reshape(-1)[:time]
+    # Time ends up contiguous in memory, as the emissions like it.
+    return jnp.transpose(blocks, (1, 2, 0)).reshape(blocks.shape[1], -1)[:, :time].T
 
 
 def prepare(

@@ -9,12 +9,15 @@ and interrupts happen between chunks and do not change the numbers.
 
 import dataclasses
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from neurodyn.inference.compilation import light_jit
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import expected_statistics, forward_backward
 from neurodyn.inference.transitions import (
@@ -87,26 +90,80 @@ class TransitionPrior:
         return initial, transition
 
 
+@dataclasses.dataclass(frozen=True)
+class Packing:
+    """How parameters lie in one flat vector.
+
+    The loop chooses between whole points at every step; on flat vectors that is one operation, not one for
+    every array, which halves what there is to compile.
+    """
+
+    tree: Any
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, parameters: Any) -> "Packing":
+        """The packing of parameters like these."""
+        leaves, tree = jax.tree.flatten(parameters)
+        return cls(tree, tuple(leaf.shape for leaf in leaves))
+
+    def pack(self, parameters: Any) -> Float[Array, " parameter"]:
+        """One vector."""
+        return jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(parameters)])
+
+    def unpack(self, vector: Any) -> Any:
+        """Parameters of a vector, of a JAX or a numpy array."""
+        leaves, begin = [], 0
+        for shape in self.shapes:
+            size = math.prod(shape)
+            leaves.append(vector[begin : begin + size].reshape(shape))
+            begin += size
+        return jax.tree.unflatten(self.tree, leaves)
+
+
 class EMState(NamedTuple):
     """Everything the loop needs to go on; one per restart."""
 
-    query: HMMParameters  # where the next E-step is taken
-    good: HMMParameters  # parameters of the last accepted objective
-    anchor: HMMParameters  # first point of the current cycle
-    fallback: HMMParameters  # where a rejected extrapolation returns to
+    # Parameters, packed: where the next step is taken, those of the last accepted objective, the first point of
+    # the current cycle, and where a rejected extrapolation returns to.
+    points: Float[Array, "*restart 4 parameter"]
     log_normalizer: Float[Array, "*restart time"]  # of the last accepted point
     log_prior: Float[Array, "*restart"]
     gains: Float[Array, "*restart iteration"]  # accepted objective minus the one before, in nats
-    n_accepted: Int[Array, "*restart"]
-    n_steps: Int[Array, "*restart"]
-    phase: Int[Array, "*restart"]
-    n_rejected: Int[Array, "*restart"]
-    small_steps: Int[Array, "*restart"]
-    converged: Bool[Array, "*restart"]
-    failed: Bool[Array, "*restart"]
+    counters: Int[Array, "*restart 5"]  # accepted, steps, phase of the cycle, rejected, small steps in a row
+    flags: Bool[Array, "*restart 3"]  # converged, failed, doubtful
     occupancy: Float[Array, "*restart state"]
-    doubtful: Bool[Array, "*restart"]  # underflow harmed the last step: repeat the chunk with the guard
     path: Int[Array, "*restart time"]  # most probable state of every bin at the last accepted point
+
+    @property
+    def n_accepted(self) -> Any:
+        """Accepted points so far."""
+        return self.counters[..., 0]
+
+    @property
+    def n_steps(self) -> Any:
+        """Passes over the data so far."""
+        return self.counters[..., 1]
+
+    @property
+    def n_rejected(self) -> Any:
+        """Extrapolations rejected so far."""
+        return self.counters[..., 3]
+
+    @property
+    def converged(self) -> Any:
+        """Whether the stopping rule was met."""
+        return self.flags[..., 0]
+
+    @property
+    def failed(self) -> Any:
+        """Whether the objective of a plain step was not finite."""
+        return self.flags[..., 1]
+
+    @property
+    def doubtful(self) -> Any:
+        """Whether underflow harmed the last step, so that the chunk must be repeated with the guard."""
+        return self.flags[..., 2]
 
 
 class Sequence(NamedTuple):
@@ -192,47 +249,33 @@ def em_step(
         )
     updated = HMMParameters(initial, transition, emission.maximise(statistics, parameters.emission), weights)
     log_prior = emission.log_prior(parameters.emission, sequence.data) + prior.log_density(parameters)
-    occupancy = jnp.where(sequence.valid, 1.0, 0.0).astype(messages.smoothed.dtype) @ messages.smoothed
-    path = jnp.argmax(messages.smoothed, axis=1).astype(jnp.int16)
+    over_time = messages.smoothed.T
+    occupancy = jnp.sum(jnp.where(sequence.valid, over_time, 0), axis=1)
+    path = jnp.argmax(over_time, axis=0).astype(jnp.int16)
     return updated, messages.log_normalizer, log_prior, occupancy, path, messages.trusted
 
 
 def initial_state(parameters: HMMParameters, n_time: int, max_iterations: int) -> EMState:
-    """State before the first step, for one restart."""
+    """State before the first step, for one restart (host arrays: nothing is compiled)."""
     dtype = parameters.transition.dtype
-    zero = jnp.zeros((), jnp.int32)
+    vector = np.concatenate([np.asarray(leaf).reshape(-1) for leaf in jax.tree.leaves(parameters)])
     return EMState(
-        query=parameters,
-        good=parameters,
-        anchor=parameters,
-        fallback=parameters,
-        log_normalizer=jnp.zeros(n_time, dtype),
-        log_prior=jnp.zeros((), dtype),
-        gains=jnp.zeros(max_iterations, dtype),
-        n_accepted=zero,
-        n_steps=zero,
-        phase=zero,
-        n_rejected=zero,
-        small_steps=zero,
-        converged=jnp.zeros((), bool),
-        failed=jnp.zeros((), bool),
-        occupancy=jnp.ones(parameters.initial.shape[-1], dtype),
-        doubtful=jnp.zeros((), bool),
-        path=jnp.zeros(n_time, jnp.int16),
+        points=np.stack([vector] * 4),
+        log_normalizer=np.zeros(n_time, dtype),
+        log_prior=np.zeros((), dtype),
+        gains=np.zeros(max_iterations, dtype),
+        counters=np.zeros(5, np.int32),
+        flags=np.zeros(3, bool),
+        occupancy=np.ones(parameters.initial.shape[-1], dtype),
+        path=np.zeros(n_time, np.int16),
     )
 
 
-def _choose(condition: Array, yes: Any, no: Any) -> Any:
-    """Elementwise selection between two trees by a scalar condition."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
-
-
-def _squarem(
-    emission: Emission, data: Any, p0: HMMParameters, p1: HMMParameters, p2: HMMParameters
-) -> HMMParameters:
+def _squarem(emission: Emission, data: Any, packing: Packing, points: Float[Array, "3 parameter"]) -> Array:
     """Extrapolate from three successive EM iterates, in unconstrained coordinates."""
 
-    def relax(parameters: HMMParameters) -> Any:
+    def relax(vector: Array) -> Any:
+        parameters = packing.unpack(vector)
         return (
             jnp.log(jnp.maximum(parameters.initial, FLOOR)),
             jnp.log(jnp.maximum(parameters.transition, FLOOR)),
@@ -240,26 +283,25 @@ def _squarem(
             parameters.weights,
         )
 
-    three = jax.vmap(relax)(jax.tree.map(lambda *leaves: jnp.stack(leaves), p0, p1, p2))
-    u0 = jax.tree.map(lambda u: u[0], three)
-    r = jax.tree.map(lambda u: u[1] - u[0], three)
-    v = jax.tree.map(lambda u: u[2] - 2 * u[1] + u[0], three)
-    norm_r = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(r))
-    norm_v = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(v))
-    alpha = jnp.clip(jnp.sqrt(norm_r / jnp.maximum(norm_v, FLOOR)), 1.0, 32.0)
-    jumped = jax.tree.map(lambda a, b, c: a + 2 * alpha * b + alpha**2 * c, u0, r, v)
-    initial, transition, emitted, weights = jumped
-    return HMMParameters(
-        jax.nn.softmax(initial),
-        jax.nn.softmax(transition, axis=-1),
-        emission.project(emission.constrain(emitted), data),
-        weights,
+    free = Packing.of(jax.eval_shape(relax, points[0]))
+    u = jax.vmap(lambda vector: free.pack(relax(vector)))(points)
+    r, v = u[1] - u[0], u[2] - 2 * u[1] + u[0]
+    alpha = jnp.clip(jnp.sqrt(jnp.sum(r**2) / jnp.maximum(jnp.sum(v**2), FLOOR)), 1.0, 32.0)
+    initial, transition, emitted, weights = free.unpack(u[0] + 2 * alpha * r + alpha**2 * v)
+    return packing.pack(
+        HMMParameters(
+            jax.nn.softmax(initial),
+            jax.nn.softmax(transition, axis=-1),
+            emission.project(emission.constrain(emitted), data),
+            weights,
+        )
     )
 
 
 def _advance(
     emission: Emission,
     prior: TransitionPrior,
+    packing: Packing,
     accelerate: bool,
     guard: bool,
     sequence: Sequence,
@@ -268,55 +310,50 @@ def _advance(
     state: EMState,
 ) -> EMState:
     """One pass of the state machine."""
-    updated, log_normalizer, log_prior, occupancy, path, trusted = em_step(
-        emission, prior, sequence, state.query, guard
+    query, good, anchor, fallback = state.points
+    n_accepted, n_steps, phase, n_rejected, small_steps = state.counters
+    following, log_normalizer, log_prior, occupancy, path, trusted = em_step(
+        emission, prior, sequence, packing.unpack(query), guard
     )
-    first = state.n_accepted == 0
+    updated = packing.pack(following)
+    first = n_accepted == 0
     gain = jnp.sum(log_normalizer - state.log_normalizer) + (log_prior - state.log_prior)
-    finite = jnp.isfinite(log_normalizer).all() & jnp.isfinite(log_prior)
-    trial = state.phase == 2
+    finite = jnp.isfinite(jnp.sum(log_normalizer) + log_prior)
+    trial = phase == 2
     accepted = finite & (~trial | (gain >= 0))
     failed = ~finite & ~trial
-    per_bin = gain / n_observed
-    small = (state.phase == 1) if accelerate else ~first
-    small = small & finite & (per_bin < tolerance)
-    small_steps = jnp.where(
-        (state.phase == 1) | (not accelerate), jnp.where(small, state.small_steps + 1, 0), state.small_steps
-    )
+    rejected = trial & ~accepted
+    plain = (phase == 1) if accelerate else jnp.ones((), bool)
+    small = plain & ~first & finite & (gain / n_observed < tolerance)
+    small_steps = jnp.where(plain, jnp.where(small, small_steps + 1, 0), small_steps)
+    onward = updated
     if accelerate:
-        jumped = _squarem(emission, sequence.data, state.anchor, state.query, updated)
-        query = _choose(
-            state.phase == 1,
-            jumped,
-            _choose(trial & ~accepted, state.fallback, updated),
-        )
-        phase = (state.phase + 1) % 3
-    else:
-        query, phase = updated, state.phase
-    recorded = jnp.where(first, 0.0, gain)
-    slot = jnp.minimum(state.n_accepted, state.gains.shape[0] - 1)
+        jumped = _squarem(emission, sequence.data, packing, jnp.stack([anchor, query, updated]))
+        onward = jnp.where(phase == 1, jumped, jnp.where(rejected, fallback, updated))
+    points = jnp.stack(
+        [
+            jnp.where(failed, good, onward),
+            jnp.where(accepted, query, good),
+            jnp.where(phase == 0, query, anchor),
+            jnp.where(phase == 1, updated, fallback),
+        ]
+    )
+    phase = (phase + 1) % 3 if accelerate else phase
+    counters = [n_accepted + accepted, n_steps + 1, phase, n_rejected + rejected, small_steps]
+    slot = jnp.arange(state.gains.shape[0]) == n_accepted
     return EMState(
-        query=_choose(failed, state.good, query),
-        good=_choose(accepted, state.query, state.good),
-        anchor=_choose(state.phase == 0, state.query, state.anchor),
-        fallback=_choose(state.phase == 1, updated, state.fallback),
+        points=points,
         log_normalizer=jnp.where(accepted, log_normalizer, state.log_normalizer),
         log_prior=jnp.where(accepted, log_prior, state.log_prior),
-        gains=jnp.where(accepted, state.gains.at[slot].set(recorded), state.gains),
-        n_accepted=state.n_accepted + accepted.astype(jnp.int32),
-        n_steps=state.n_steps + 1,
-        phase=phase,
-        n_rejected=state.n_rejected + (trial & ~accepted).astype(jnp.int32),
-        small_steps=small_steps,
-        converged=small_steps >= 2,
-        failed=failed,
+        gains=jnp.where(slot & accepted & ~first, gain, state.gains),
+        counters=jnp.stack(counters),
+        flags=jnp.stack([small_steps >= 2, failed, ~trusted]),
         occupancy=jnp.where(accepted, occupancy, state.occupancy),
-        doubtful=~trusted,
         path=jnp.where(accepted, path, state.path),
     )
 
 
-@functools.partial(jax.jit, static_argnames=("emission", "prior", "accelerate", "guard"))
+@light_jit(static_argnames=("emission", "prior", "packing", "accelerate", "guard"))
 def em_chunk(
     state: EMState,
     sequence: Sequence,
@@ -326,6 +363,7 @@ def em_chunk(
     *,
     emission: Emission,
     prior: TransitionPrior,
+    packing: Packing,
     accelerate: bool,
     guard: bool = False,
 ) -> EMState:
@@ -343,9 +381,9 @@ def em_chunk(
         Number of bins with an observation, for the stopping rule.
     tolerance : Array
         Stop after two plain steps in a row that gain less than this many nats per bin.
-    emission, prior, accelerate, guard
-        Static: the family, the prior, whether to extrapolate, and whether to redo a step harmed by underflow in
-        the log domain; without `guard` the chunk stops there with ``doubtful`` set.
+    emission, prior, packing, accelerate, guard
+        Static: the family, the prior, how parameters lie in a vector, whether to extrapolate, and whether to
+        redo a step harmed by underflow in the log domain; without `guard` the chunk stops there with ``doubtful`` set.
 
     Returns
     -------
@@ -356,11 +394,13 @@ def em_chunk(
     def going(current: EMState) -> Array:
         return (current.n_steps < limit) & ~(current.converged | current.failed | current.doubtful)
 
-    body = functools.partial(_advance, emission, prior, accelerate, guard, sequence, n_observed, tolerance)
+    body = functools.partial(
+        _advance, emission, prior, packing, accelerate, guard, sequence, n_observed, tolerance
+    )
     return jax.lax.while_loop(going, body, state)
 
 
-@functools.partial(jax.jit, static_argnames=("emission", "prior", "accelerate", "guard"))
+@light_jit(static_argnames=("emission", "prior", "packing", "accelerate", "guard"))
 def em_chunk_batch(
     state: EMState,
     sequence: Sequence,
@@ -370,13 +410,14 @@ def em_chunk_batch(
     *,
     emission: Emission,
     prior: TransitionPrior,
+    packing: Packing,
     accelerate: bool,
     guard: bool = False,
 ) -> EMState:
     """`em_chunk` for several restarts in one batch (leading axis of `state`)."""
 
     def one(single: EMState) -> EMState:
-        return em_chunk(
+        return em_chunk.function(
             single,
             sequence,
             limit,
@@ -384,6 +425,7 @@ def em_chunk_batch(
             tolerance,
             emission=emission,
             prior=prior,
+            packing=packing,
             accelerate=accelerate,
             guard=guard,
         )

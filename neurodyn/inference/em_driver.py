@@ -1,5 +1,6 @@
 """Run expectation-maximisation in chunks of about half a second: restarts, checkpoints, interrupts."""
 
+import functools
 import hashlib
 import os
 import pathlib
@@ -7,7 +8,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from neurodyn.errors import FileError
 from neurodyn.inference.em import (
     EMState,
     HMMParameters,
+    Packing,
     Sequence,
     TransitionPrior,
     em_chunk,
@@ -31,6 +33,8 @@ BATCH_ELEMENTS: int | None = None
 # Of many long runs, those that lead after a few steps are worth finishing; objectives seldom cross later.
 SCREEN_STEPS = 24
 SURVIVORS = 3
+# Numbers of the recording times states from which on thorough compiling pays (a few seconds of steps).
+LONG_RUN = 1 << 22
 
 
 def batch_elements() -> int:
@@ -83,16 +87,6 @@ class Run(NamedTuple):
     n_rejected: int
 
 
-def stack(starts: list[HMMParameters]) -> HMMParameters:
-    """Put several restarts on a leading axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
-
-
-def unstack(tree: Any, index: int) -> Any:
-    """Take one restart off the leading axis."""
-    return jax.tree.map(lambda leaf: leaf[index], tree)
-
-
 def run_restarts(
     starts: list[HMMParameters],
     sequence: Sequence,
@@ -131,10 +125,19 @@ def run_restarts(
     """
     n_time = sequence.start.shape[0]
     n_states = starts[0].transition.shape[-1]
+    packing = Packing.of(starts[0])
     states = [initial_state(start, n_time, settings.max_iterations) for start in starts]
     batch = len(starts) > 1 and n_time * n_states * len(starts) <= batch_elements()
     groups = [stack_states(states)] if batch else states
-    step = em_chunk_batch if batch else em_chunk
+    whole = em_chunk_batch if batch else em_chunk
+    step = functools.partial(
+        whole,
+        emission=emission,
+        prior=prior,
+        packing=packing,
+        accelerate=settings.accelerate,
+        full=_is_long(sequence, n_states),
+    )
     store = _Store(settings, _identity(sequence, emission, prior, settings, groups))
     groups = store.resume(groups)
     pace = _Pace()
@@ -142,15 +145,25 @@ def run_restarts(
     try:
         for position in _schedule(groups, settings):
             stop = position.stop
-            _run_group(stop, step, sequence, emission, prior, settings, pace, store, groups, position.index)
+            _run_group(stop, step, sequence, settings, pace, store, groups, position.index)
     except KeyboardInterrupt:
         interrupted = True
     on_host = [jax.tree.map(np.asarray, state) for state in groups]
-    finished = [unstack(on_host[0], i) for i in range(len(starts))] if batch else on_host
-    begun = [_to_run(state) for state in finished if int(state.n_accepted) > 0]
+    finished = (
+        [jax.tree.map(lambda leaf, i=i: leaf[i], on_host[0]) for i in range(len(starts))]
+        if batch
+        else on_host
+    )
+    begun = [_to_run(state, packing) for state in finished if int(state.n_accepted) > 0]
     if begun and not interrupted:
         store.remove()
     return begun, interrupted
+
+
+def _is_long(sequence: Sequence, n_states: int) -> bool:
+    """Whether the steps will take longer than the compiler could save."""
+    widest = max(leaf.size for leaf in jax.tree.leaves(sequence))
+    return widest * n_states > LONG_RUN
 
 
 class _Turn(NamedTuple):
@@ -166,7 +179,7 @@ def _schedule(groups: list[EMState], settings: Settings) -> Iterator[_Turn]:
     if len(groups) > SURVIVORS:
         for index in chosen:
             yield _Turn(index, min(SCREEN_STEPS, settings.max_iterations))
-        scores = [_to_run(state).objective[-1] if int(state.n_accepted) else -np.inf for state in groups]
+        scores = [_objective(state)[-1] if int(state.n_accepted) else -np.inf for state in groups]
         chosen = sorted(np.argsort(scores)[::-1][:SURVIVORS].tolist())
     for index in chosen:
         yield _Turn(index, settings.max_iterations)
@@ -174,7 +187,7 @@ def _schedule(groups: list[EMState], settings: Settings) -> Iterator[_Turn]:
 
 def stack_states(states: list[EMState]) -> EMState:
     """Several restarts on a leading axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
 
 
 class _Pace:
@@ -194,8 +207,6 @@ def _run_group(
     stop: int,
     step: Callable[..., EMState],
     sequence: Sequence,
-    emission: Emission,
-    prior: TransitionPrior,
     settings: Settings,
     pace: _Pace,
     store: "_Store",
@@ -205,54 +216,46 @@ def _run_group(
     """Advance one restart, or a batch, chunk by chunk up to step `stop`; `groups` holds the latest state."""
     state = groups[position]
     dtype = state.log_prior.dtype
-    observed = jnp.asarray(max(int(np.asarray(sequence.valid).sum()), 1), dtype)
-    tolerance = jnp.asarray(settings.tolerance, dtype)
+    observed = np.asarray(max(int(np.asarray(sequence.valid).sum()), 1), dtype)
+    tolerance = np.asarray(settings.tolerance, dtype)
     guard = False
     while True:
-        taken = np.atleast_1d(np.asarray(state.n_steps))
-        over = np.atleast_1d(np.asarray(state.converged | state.failed))
+        taken = np.atleast_1d(np.asarray(state.counters)[..., 1])
+        over = np.atleast_1d(np.asarray(state.flags)[..., :2].any(axis=-1))
         if (over | (taken >= stop)).all():
             return
         done = int(taken[~over].max())
         limit = min(done + pace.steps, stop)
         began = time.perf_counter()
-        advanced = step(
-            state,
-            sequence,
-            jnp.asarray(limit, jnp.int32),
-            observed,
-            tolerance,
-            emission=emission,
-            prior=prior,
-            accelerate=settings.accelerate,
-            guard=guard,
-        )
-        if bool(np.any(np.asarray(advanced.doubtful))):
+        advanced = step(state, sequence, np.int32(limit), observed, tolerance, guard=guard)
+        if np.asarray(advanced.flags)[..., 2].any():
             guard = True
             continue
         state = jax.block_until_ready(advanced)
         groups[position] = state
-        pace.learn(time.perf_counter() - began, int(np.max(np.asarray(state.n_steps))) - done)
+        reached = int(np.asarray(state.counters)[..., 1].max())
+        pace.learn(time.perf_counter() - began, reached - done)
         if settings.progress is not None:
-            share = int(np.max(np.asarray(state.n_steps))) / settings.max_iterations
-            settings.progress.update(
-                (position + share) / len(groups), f"EM iteration {int(np.max(np.asarray(state.n_steps)))}"
-            )
+            share = reached / settings.max_iterations
+            settings.progress.update((position + share) / len(groups), f"EM iteration {reached}")
         store.maybe_write(groups)
 
 
-def _to_run(state: EMState) -> Run:
-    """Bring one restart to the host, with its objectives in double precision."""
-    accepted = int(state.n_accepted)
+def _objective(state: EMState) -> np.ndarray:
+    """Accepted objectives in double precision, from their exact differences and the last one."""
+    accepted = int(np.asarray(state.counters)[0])
     gains = np.asarray(state.gains, np.float64)[: min(accepted, state.gains.shape[0])]
-    log_normalizer = np.asarray(state.log_normalizer)
-    last = float(np.sum(log_normalizer, dtype=np.float64) + float(state.log_prior))
-    objective = last - (gains.sum() - np.cumsum(gains))
+    last = float(np.sum(np.asarray(state.log_normalizer), dtype=np.float64) + float(state.log_prior))
+    return last - (gains.sum() - np.cumsum(gains))
+
+
+def _to_run(state: EMState, packing: Packing) -> Run:
+    """What became of one restart; `state` is on the host."""
     return Run(
-        parameters=state.good,
-        objective=objective,
+        parameters=packing.unpack(state.points[1]),
+        objective=_objective(state),
         occupancy=np.asarray(state.occupancy),
-        log_normalizer=log_normalizer,
+        log_normalizer=np.asarray(state.log_normalizer),
         path=np.asarray(state.path),
         converged=bool(state.converged),
         failed=bool(state.failed),

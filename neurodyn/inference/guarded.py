@@ -36,6 +36,7 @@ def _blocked(
     start: Array,
     block_length: int | None,
     wanted: tuple[str, ...],
+    guard: bool = True,
 ) -> tuple[tuple[Array, ...], Array]:
     """The wanted fields by blocks, and whether underflow left them right."""
     time = log_likelihood.shape[0]
@@ -54,7 +55,10 @@ def _blocked(
     if "filtered" in wanted:
         fields["filtered"] = blocks.join(filtered, time)
         # Where every transition has a decent chance, a lost state is found again at the next step.
-        doubtful = trusted & ~(jnp.min(transition) > 1 / limit)
+        dense = jnp.min(transition) > 1 / limit
+        if not guard:
+            return tuple(fields[name] for name in wanted), trusted & dense
+        doubtful = trusted & ~dense
 
         def check(state: tuple) -> tuple:
             lost = blocks.lost_mass(parts, matrix, scale, total)
@@ -96,7 +100,7 @@ def checked_pass(
     wanted: tuple[str, ...],
 ) -> tuple[tuple[Array, ...], Array]:
     """The wanted fields, and whether they can be trusted (with `guard`, always)."""
-    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted)
+    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted, guard)
     if not guard:
         return result, trusted
 

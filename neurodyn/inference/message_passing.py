@@ -91,7 +91,7 @@ def _initial_counts(smoothed: Array, start: Array, valid: Array | None) -> Array
     """Smoothed probabilities summed over the valid starts."""
     first = start.at[0].set(True)
     first = first if valid is None else first & valid
-    return first.astype(smoothed.dtype) @ smoothed
+    return jnp.sum(jnp.where(first, smoothed.T, 0), axis=1)
 
 
 def _cast(log_likelihood: Array, *values: Array) -> tuple[Array, ...]:
@@ -165,8 +165,24 @@ def forward_backward(
     Sarkka and Garcia-Fernandez (2021), IEEE Transactions on Automatic Control 66:299-306,
     doi:10.1109/TAC.2020.2976316.
     """
+    return checked_messages(
+        log_likelihood, transition, initial, start, valid=valid, block_length=block_length, guard=guard
+    )[0]
+
+
+def checked_messages(
+    log_likelihood: Float[Array, "time state"],
+    transition: Float[Array, "state state"] | Float[Array, "time state state"],
+    initial: Float[Array, " state"],
+    start: Bool[Array, " time"],
+    *,
+    valid: Bool[Array, " time"] | None = None,
+    block_length: int | None = None,
+    guard: bool = True,
+) -> tuple[Messages, Bool[Array, ""]]:
+    """`forward_backward`, and whether underflow left its result right (with `guard` it always does)."""
     transition, initial = _cast(log_likelihood, transition, initial)
-    smoothed, filtered, log_normalizer, counts = guarded_pass(
+    (smoothed, filtered, log_normalizer, counts), trusted = checked_pass(
         log_likelihood,
         transition,
         initial,
@@ -175,7 +191,7 @@ def forward_backward(
         guard,
         ("smoothed", "filtered", "log_normalizer", "transition_counts"),
     )
-    return Messages(
+    messages = Messages(
         smoothed,
         filtered,
         _shifted(filtered, transition, initial, start),
@@ -183,6 +199,7 @@ def forward_backward(
         counts,
         _initial_counts(smoothed, start, valid),
     )
+    return messages, trusted
 
 
 @partial(jax.jit, static_argnames=("block_length", "guard"))

@@ -112,7 +112,7 @@ EXAMPLES: dict[str, Example] = {
     "hmm": Example(
         lambda: registry.create("hmm", n_states=2, emission="poisson"),
         single_precision_counts,
-        options={"restarts": 3, "max_iterations": 200},
+        options={"restarts": 1, "max_iterations": 10},
         tolerance=1e-3,
     ),
     "pipeline": Example(

@@ -231,14 +231,39 @@ def test_a_checkpoint_of_another_fit_is_refused(truth, tmp_path):
         HMM(n_states=K).fit(recording, key=0, checkpoint=path)
 
 
+def test_starts_ignore_padding_and_units_never_seen():
+    from neurodyn.inference.emissions import Gaussian
+    from neurodyn.models.hmm.layout import lay_out
+    from neurodyn.models.hmm.starting import draw_starts
+
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(3, 40, 3)).astype(np.float32)
+    values[:, 20:] += 2
+    mask = np.ones(values.shape, bool)
+    mask[1, 33:] = False
+    longer = np.concatenate([values, np.zeros((3, 37, 3), np.float32)], axis=1)
+    longer = np.concatenate([longer, np.zeros((3, 77, 1), np.float32)], axis=2)
+    longer_mask = np.zeros(longer.shape, bool)
+    longer_mask[:, :40, :3] = mask
+
+    def found(values, mask):
+        layout = lay_out(values, mask, strip=True)
+        data = Gaussian().prepare(layout.values, layout.mask, layout.start)
+        return draw_starts(jax.random.key(0), Gaussian(), data, layout, 3, 6)
+
+    for one, other in zip(found(values, mask), found(longer, longer_mask), strict=True):
+        np.testing.assert_array_equal(one.transition, other.transition)
+        np.testing.assert_allclose(one.emission["mean"], other.emission["mean"][:, :3], atol=1e-5)
+
+
 def test_a_second_fit_of_the_same_shape_compiles_nothing(truth):
     from neurodyn.inference.em import em_chunk, em_chunk_batch
 
     first, second = planted(200, 2, seed=1, truth_fit=truth), planted(200, 2, seed=2, truth_fit=truth)
     HMM(n_states=K).fit(first, key=0)
-    before = em_chunk._cache_size(), em_chunk_batch._cache_size()
+    before = em_chunk.cache_size(), em_chunk_batch.cache_size()
     HMM(n_states=K).fit(second, key=1)
-    assert (em_chunk._cache_size(), em_chunk_batch._cache_size()) == before
+    assert (em_chunk.cache_size(), em_chunk_batch.cache_size()) == before
 
 
 def test_a_new_recording_starts_from_the_stationary_distribution():

@@ -61,6 +61,26 @@ def floor_covariance(
     return lax.cond(any_true(~(smallest > floor).all()), clip, lambda matrix: matrix, covariance)
 
 
+def sound_factor(
+    covariance: Float[Array, "*batch unit unit"],
+) -> tuple[Float[Array, "*batch unit unit"], Float[Array, "*batch"]]:
+    """`inverse_factor` that also serves where rounding made a matrix lose its positive definiteness.
+
+    Every matrix is factorised as it is and with a ridge of the size of rounding; the second is taken where the
+    first fails.
+    """
+    size = jnp.sqrt(jnp.maximum(jnp.diagonal(covariance, axis1=-2, axis2=-1), 1e-30))
+    scaled = covariance / (size[..., :, None] * size[..., None, :])
+    identity = jnp.eye(covariance.shape[-1], dtype=covariance.dtype)
+    ridge = working_floor(0.0, covariance.shape[-1], covariance.dtype)
+    plain, safe = jnp.linalg.cholesky(jnp.stack([scaled, scaled + ridge * identity]))
+    fine = jnp.isfinite(plain).all(axis=(-2, -1), keepdims=True)
+    factor = jnp.where(fine, plain, safe)
+    inverse = solve_triangular(factor, jnp.broadcast_to(identity, covariance.shape), lower=True)
+    log_det = 2 * jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1) * size).sum(-1)
+    return inverse / size[..., None, :], log_det
+
+
 def sound_covariance(covariance: Float[Array, "state unit unit"]) -> Float[Array, "state unit unit"]:
     """The same matrices, changed only where rounding would make a factorisation fail."""
     size = jnp.sqrt(jnp.maximum(jnp.diagonal(covariance, axis1=-2, axis2=-1), 1e-30))

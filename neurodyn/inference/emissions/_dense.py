@@ -1,33 +1,32 @@
 """Log-likelihood and statistics of Gaussians with dense covariances, in standardised units.
 
-Chunk by chunk, every state's whitened residual comes from one matrix product
-(time x unit) by (unit x state unit), and the second moments from another. Measured against
-one product with the unit (unit + 1) / 2 products of pairs, this costs the same when the pairs
-are formed on the fly, and it does not lose digits where a state is much narrower than the data.
+Time is the last, contiguous axis. Chunk by chunk and state by state, the whitened residual is one small
+matrix product and the second moments another, on pieces that stay in the cache. The residual is formed
+before it is whitened, so no digits are lost where a state is narrow or far from the data's centre.
 """
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference.emissions._conditional import block_width, conditionals, over_blocks
-from neurodyn.inference.emissions._covariance import inverse_factor
+from neurodyn.inference.emissions._covariance import sound_factor
 from neurodyn.inference.emissions._standardise import (
     MissingGroup,
     centre_and_scale,
     missing_groups,
     standardise,
 )
-from neurodyn.inference.emissions._time import chunk_length, map_time, sum_time
+from neurodyn.inference.emissions._time import column_chunk, map_columns, sum_columns
 from neurodyn.inference.emissions.base import as_mask, working_dtype
 
 
 class DenseData(eqx.Module):
-    """Standardised observations; rows observed in part are listed in `groups`."""
+    """Standardised observations; bins observed in part are listed in `groups`."""
 
-    values: Float[Array, "time unit"]
+    values: Float[Array, "unit time"]
     complete: Bool[Array, " time"]
     centre: Float[Array, " unit"]
     scale: Float[Array, " unit"]
@@ -40,7 +39,7 @@ def prepare_dense(values: np.ndarray, mask: np.ndarray) -> DenseData:
     dtype = working_dtype(np.asarray(values))
     centre, scale = centre_and_scale(values, mask)
     return DenseData(
-        values=jnp.asarray(standardise(values, mask, centre, scale, dtype)),
+        values=jnp.asarray(np.ascontiguousarray(standardise(values, mask, centre, scale, dtype).T)),
         complete=jnp.asarray(mask.all(axis=1)),
         centre=jnp.asarray(centre, dtype),
         scale=jnp.asarray(scale, dtype),
@@ -48,30 +47,45 @@ def prepare_dense(values: np.ndarray, mask: np.ndarray) -> DenseData:
     )
 
 
+def _gather(data: DenseData, bins: Int[Array, "block slot"]) -> Float[Array, "block slot unit"]:
+    """Values of some bins; zeros where the index points behind the recording."""
+    return jnp.moveaxis(data.values.at[:, bins].get(mode="fill", fill_value=0), 0, -1)
+
+
+def _fold(rows: Float[Array, "row time"]) -> Float[Array, " time"]:
+    """Sum over rows, halves on halves: each addition runs along time, and rounding grows with the logarithm."""
+    rest = jnp.zeros_like(rows[0])
+    while rows.shape[0] > 1:
+        half = rows.shape[0] // 2
+        rest = rest + rows[-1] if rows.shape[0] % 2 else rest
+        rows = rows[:half] + rows[half : 2 * half]
+    return rows[0] + rest
+
+
 def dense_log_likelihood(
     mean: Float[Array, "state unit"], covariance: Float[Array, "state unit unit"], data: DenseData
 ) -> Float[Array, "time state"]:
     """log N(observed entries | mean_k, covariance_k), parameters in standardised units."""
     n_states, n_units = mean.shape
-    length = data.values.shape[0]
-    whitener, log_det = inverse_factor(covariance)
-    offset = jnp.einsum("kij,kj->ki", whitener, mean).reshape(-1)
-    wide = jnp.swapaxes(whitener.reshape(n_states * n_units, n_units), 0, 1)
-    pool = jnp.repeat(jnp.eye(n_states, dtype=mean.dtype), n_units, axis=0)
+    length = data.values.shape[1]
+    whitener, log_det = sound_factor(covariance)
     log_scale = jnp.log(data.scale)
     constant = -0.5 * (n_units * jnp.log(2 * jnp.pi) + log_det) - log_scale.sum()
 
-    def rows(values: Array, complete: Array) -> Array:
-        squares = jnp.square(values @ wide - offset) @ pool
-        return jnp.where(complete[:, None], constant - 0.5 * squares, 0)
+    def columns(values: Array, complete: Array) -> Array:
+        def one(state: tuple[Array, Array, Array]) -> Array:
+            location, whiten, offset = state
+            squares = _fold(jnp.square(whiten @ (values - location[:, None])))
+            return jnp.where(complete, offset - 0.5 * squares, 0)
 
-    chunk = chunk_length(n_states * n_units)
-    result = map_time(rows, (data.values, data.complete), length, chunk)
+        return jax.lax.map(one, (mean, whitener, constant))
+
+    result = map_columns(columns, (data.values, data.complete), length, column_chunk(n_units)).T
     precision = jnp.swapaxes(whitener, 1, 2) @ whitener
     for group in data.groups:
 
         def block(missing: Array, index: Array) -> Array:
-            residual = data.values.at[index].get(mode="fill", fill_value=0)[:, :, None] - mean
+            residual = _gather(data, index)[:, :, None] - mean
             filled, _, log_det_gap = conditionals(missing, residual, precision)
             squares = jnp.square(jnp.einsum("kij,nbkj->nbki", whitener, filled)).sum(-1)
             absent = missing < n_units
@@ -95,28 +109,21 @@ def dense_moments(
     n_states, n_units = mean.shape
     posterior = posterior.astype(data.values.dtype)
 
-    def rows(values: Array, complete: Array, weight: Array) -> dict[str, Array]:
-        weight = jnp.where(complete[:, None], weight, 0)
-        wide = (weight[:, :, None] * values[:, None, :]).reshape(-1, n_states * n_units)
-        ones = jnp.ones((1, len(values)), values.dtype)
-        second = (values.T @ wide).reshape(n_units, n_states, n_units)
-        return {
-            "weight": (ones @ weight)[0],
-            "first": (ones @ wide).reshape(n_states, n_units),
-            "second": jnp.moveaxis(second, 1, 0),
-        }
+    def columns(weight: Array, values: Array) -> dict[str, Array]:
+        second = jax.lax.map(lambda share: (share * values) @ values.T, weight)
+        return {"weight": weight.sum(1), "first": weight @ values.T, "second": second}
 
-    chunk = chunk_length(n_states * n_units)
-    total = sum_time(rows, (data.values, data.complete, posterior), len(data.values), chunk)
+    weights = jnp.where(data.complete, posterior.T, 0)
+    total = sum_columns(columns, weights, (data.values,), column_chunk(n_units))
     if not data.groups:
         return total
-    whitener, _ = inverse_factor(covariance)
+    whitener, _ = sound_factor(covariance)
     precision = jnp.swapaxes(whitener, 1, 2) @ whitener
     for group in data.groups:
 
         def block(missing: Array, index: Array) -> dict[str, Array]:
             weight = posterior.at[index].get(mode="fill", fill_value=0)
-            residual = data.values.at[index].get(mode="fill", fill_value=0)[:, :, None] - mean
+            residual = _gather(data, index)[:, :, None] - mean
             filled, gap, _ = conditionals(missing, residual, precision)
             filled = (filled + mean).reshape(-1, n_states, n_units)
             select = jax.nn.one_hot(missing, n_units, dtype=mean.dtype)
@@ -151,13 +158,13 @@ def dense_prediction(
     expected = probability @ (mean - middle)
     second = probability @ (variance + (mean - middle) ** 2)
     if data.groups and conditional:
-        whitener, _ = inverse_factor(covariance)
+        whitener, _ = sound_factor(covariance)
         precision = jnp.swapaxes(whitener, 1, 2) @ whitener
     for group in data.groups if conditional else ():
 
         def block(missing: Array, index: Array) -> tuple[Array, Array]:
             weight = probability.at[index].get(mode="fill", fill_value=0)
-            residual = data.values.at[index].get(mode="fill", fill_value=0)[:, :, None] - mean
+            residual = _gather(data, index)[:, :, None] - mean
             filled, gap, _ = conditionals(missing, residual, precision)
             select = jax.nn.one_hot(missing, n_units, dtype=mean.dtype)
             absent = select.sum(1)[:, None, None, :] > 0

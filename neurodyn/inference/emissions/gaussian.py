@@ -11,8 +11,7 @@ from jaxtyping import Array, Float, Int
 from neurodyn.errors import ModelError
 from neurodyn.inference.emissions._covariance import (
     floor_covariance,
-    inverse_factor,
-    sound_covariance,
+    sound_factor,
     working_floor,
 )
 from neurodyn.inference.emissions._dense import (
@@ -128,7 +127,7 @@ class Gaussian(Emission):
         if not self.prior.active:
             return jnp.zeros((), parameters["mean"].dtype)
         mean, covariance = self._standard(parameters, data)
-        whitener, log_det = inverse_factor(covariance)
+        whitener, log_det = sound_factor(covariance)
         squares = jnp.sum(jnp.einsum("kij,kj->ki", whitener, mean) ** 2)
         if self.covariance == "tied":
             whitener, log_det = whitener[:1], log_det[:1]
@@ -157,18 +156,17 @@ class Gaussian(Emission):
         return sample_dense(key, parameters["mean"], parameters["covariance"], states)
 
     def project(self, parameters: Parameters, data: DenseData) -> Parameters:
-        """Covariances raised to the floor."""
-        outer = data.scale[:, None] * data.scale
-        covariance = parameters["covariance"] / outer
-        return {**parameters, "covariance": floor_covariance(covariance, self._floor(covariance)) * outer}
+        """Covariances with the floor added: near enough for a proposal, and no eigenvalue lies below it."""
+        covariance = parameters["covariance"]
+        floor = self._floor(covariance) * data.scale**2
+        return {**parameters, "covariance": covariance + floor * jnp.eye(len(floor), dtype=floor.dtype)}
 
     def unconstrain(self, parameters: Parameters) -> dict[str, Array]:
         """Unit-free coordinates in which any real number is allowed."""
         factor = jnp.linalg.cholesky(parameters["covariance"])
         diagonal = jnp.diagonal(factor, axis1=1, axis2=2)
-        mean = jax.scipy.linalg.solve_triangular(factor, parameters["mean"][..., None], lower=True)[..., 0]
         return {
-            "mean": mean,
+            "mean": parameters["mean"] / jnp.sqrt(jnp.sum(factor**2, axis=2)),
             "log_diagonal": jnp.log(diagonal),
             "lower": jnp.tril(factor / diagonal[:, :, None], -1),
         }
@@ -178,7 +176,7 @@ class Gaussian(Emission):
         unit = jnp.tril(free["lower"], -1) + jnp.eye(free["lower"].shape[-1], dtype=free["lower"].dtype)
         factor = unit * jnp.exp(free["log_diagonal"])[:, :, None]
         return {
-            "mean": jnp.einsum("kij,kj->ki", factor, free["mean"]),
+            "mean": free["mean"] * jnp.sqrt(jnp.sum(factor**2, axis=2)),
             "covariance": factor @ jnp.swapaxes(factor, 1, 2),
         }
 
@@ -190,7 +188,7 @@ class Gaussian(Emission):
         """Mean and covariance in standardised units."""
         mean = (parameters["mean"] - data.centre) / data.scale
         covariance = parameters["covariance"] / (data.scale[:, None] * data.scale)
-        return mean, sound_covariance(covariance)
+        return mean, covariance
 
 
 def check_floor(floor: float) -> None:

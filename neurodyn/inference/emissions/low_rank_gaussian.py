@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.emissions._covariance import inverse_factor, sound_covariance, working_floor
+from neurodyn.inference.emissions._covariance import sound_factor, working_floor
 from neurodyn.inference.emissions._dense import (
     DenseData,
     dense_log_likelihood,
@@ -97,16 +97,14 @@ class LowRankGaussian(Emission):
     def log_likelihood(self, parameters: Parameters, data: DenseData) -> Float[Array, "time state"]:
         """log N(observed entries | state)."""
         mean, loading, noise = self._standard(parameters, data)
-        return dense_log_likelihood(mean, sound_covariance(_covariance(loading, noise)), data)
+        return dense_log_likelihood(mean, _covariance(loading, noise), data)
 
     def statistics(
         self, posterior: Float[Array, "time state"], data: DenseData, parameters: Parameters
     ) -> Statistics:
         """Weight, first and second moments in standardised units, and the units' affine map."""
         mean, loading, noise = self._standard(parameters, data)
-        return with_map(
-            dense_moments(posterior, mean, sound_covariance(_covariance(loading, noise)), data), data
-        )
+        return with_map(dense_moments(posterior, mean, _covariance(loading, noise), data), data)
 
     def maximise(self, statistics: Statistics, parameters: Parameters) -> Parameters:
         """Posterior mode of the mean, then factor analysis from the current loadings."""
@@ -138,7 +136,7 @@ class LowRankGaussian(Emission):
         if not self.prior.active:
             return jnp.zeros((), parameters["mean"].dtype)
         mean, loading, noise = self._standard(parameters, data)
-        whitener, log_det = inverse_factor(_covariance(loading, noise))
+        whitener, log_det = sound_factor(_covariance(loading, noise))
         squares = jnp.sum(jnp.einsum("kij,kj->ki", whitener, mean) ** 2)
         return self.prior.log_density(squares, log_det.sum(), jnp.sum(whitener**2))
 

@@ -1,6 +1,5 @@
 """Where expectation-maximisation begins: clustered starts, given parameters, re-seeded empty states."""
 
-import functools
 import warnings
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NeurodynWarning
+from neurodyn.inference.compilation import light_jit
 from neurodyn.inference.em import HMMParameters, Sequence, TransitionPrior
 from neurodyn.inference.em_driver import Run, Settings, run_restarts
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
@@ -30,11 +30,18 @@ def draw_starts(
         kind = "autoregressive"
     else:
         kind = "gaussian" if "continuous" in emission.kinds else "count"
-    found = starts(key, layout.values, layout.mask, layout.start, n_states, n_restarts, kind=kind)
-    return [from_labels(key, emission, data, layout, one.labels, n_states) for one in found]
+    # Neither padding nor a unit never seen may move a start.
+    size, padding = len(layout.index), len(layout.valid) - len(layout.index)
+    mask = layout.mask[:size]
+    units = mask.any(axis=0)
+    found = starts(
+        key, layout.values[:size, units], mask[:, units], layout.start[:size], n_states, n_restarts, kind=kind
+    )
+    labels = [np.pad(one.labels, (0, padding)) for one in found]
+    return [from_labels(key, emission, data, layout, one, n_states) for one in labels]
 
 
-@functools.partial(jax.jit, static_argnames=("emission",))
+@light_jit(static_argnames=("emission",))
 def _first_maximisation(key: jax.Array, data: Any, responsibilities: jax.Array, *, emission: Emission) -> Any:
     """Emission parameters from an assignment of bins to states."""
     return emission.start_from_data(key, data, responsibilities)

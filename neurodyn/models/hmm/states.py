@@ -1,6 +1,5 @@
 """States as labelled arrays: ordering, matching, agreement between runs, stationary distribution."""
 
-import functools
 from typing import Any
 
 import equinox as eqx
@@ -10,27 +9,41 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
+from neurodyn.inference.compilation import light_jit
 from neurodyn.inference.em import HMMParameters, Sequence, filled_history, transition_into
 from neurodyn.inference.em_driver import Run
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
-from neurodyn.inference.message_passing import Messages, forward_backward, predict_states
+from neurodyn.inference.message_passing import Messages, checked_messages, predict_states
 from neurodyn.inference.viterbi import viterbi
 
 UNIT_DIMS = ("unit", "unit_2")
 
 
-@functools.partial(jax.jit, static_argnames=("emission",))
-def posterior(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> Messages:
-    """Messages of a flat sequence at given parameters."""
+@light_jit(static_argnames=("emission", "guard"))
+def _messages(
+    parameters: HMMParameters, sequence: Sequence, *, emission: Emission, guard: bool
+) -> tuple[Messages, jax.Array]:
+    """Messages of a flat sequence, and whether underflow left them right."""
     data = filled_history(emission, parameters, sequence.data)
     log_likelihood = emission.log_likelihood(parameters.emission, data)
     matrices = transition_into(parameters, sequence)
-    return forward_backward(
-        log_likelihood, matrices, parameters.initial, sequence.start, valid=sequence.valid
+    return checked_messages(
+        log_likelihood, matrices, parameters.initial, sequence.start, valid=sequence.valid, guard=guard
     )
 
 
-@functools.partial(jax.jit, static_argnames=("emission", "conditional"))
+def posterior(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> Messages:
+    """Messages of a flat sequence at given parameters.
+
+    The pass that is exact whatever underflows takes twice as long to compile; it is only made where needed.
+    """
+    messages, trusted = _messages(parameters, sequence, emission=emission, guard=False)
+    if bool(trusted):
+        return messages
+    return _messages(parameters, sequence, emission=emission, guard=True)[0]
+
+
+@light_jit(static_argnames=("emission", "conditional"))
 def expected(
     parameters: HMMParameters, probability: jax.Array, data: Any, *, emission: Emission, conditional: bool
 ) -> tuple[jax.Array, jax.Array]:
@@ -42,7 +55,7 @@ def expected(
     return emission.predict_mean(parameters.emission, probability, filled, conditional)
 
 
-@functools.partial(jax.jit, static_argnames=("emission", "horizon"))
+@light_jit(static_argnames=("emission", "horizon"))
 def forecast(
     parameters: HMMParameters, filtered: jax.Array, sequence: Sequence, *, emission: Emission, horizon: int
 ) -> tuple[jax.Array, jax.Array]:
@@ -71,7 +84,7 @@ def forecast(
     return mean, variance
 
 
-@functools.partial(jax.jit, static_argnames=("emission",))
+@light_jit(static_argnames=("emission",))
 def decode(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> jax.Array:
     """Most probable path through the states."""
     data = filled_history(emission, parameters, sequence.data)
@@ -80,7 +93,7 @@ def decode(parameters: HMMParameters, sequence: Sequence, *, emission: Emission)
     return viterbi(log_likelihood, matrices, parameters.initial, sequence.start).path
 
 
-@functools.partial(jax.jit, static_argnames=("emission",))
+@light_jit(static_argnames=("emission",))
 def draw_values(
     key: jax.Array, parameters: HMMParameters, paths: jax.Array, *, emission: Emission
 ) -> jax.Array:
