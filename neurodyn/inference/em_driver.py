@@ -15,16 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurodyn.errors import FileError
-from neurodyn.inference.em import (
-    EMState,
-    HMMParameters,
-    Packing,
-    Sequence,
-    TransitionPrior,
-    em_chunk,
-    em_chunk_batch,
-    initial_state,
-)
+from neurodyn.inference.em import Sequence, TransitionPrior, em_chunk, em_chunk_batch
+from neurodyn.inference.em_state import EMState, HMMParameters, Packing, initial_state
 from neurodyn.inference.emissions.base import Emission
 from neurodyn.inference.progress import Progress
 

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.em import HMMParameters, Sequence
+from neurodyn.inference.em import Sequence
+from neurodyn.inference.em_state import HMMParameters
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import Messages
 from neurodyn.models.base import Prediction

@@ -10,8 +10,9 @@ import xarray as xr
 
 from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.inference.compilation import light_jit
-from neurodyn.inference.em import HMMParameters, Sequence, TransitionPrior
+from neurodyn.inference.em import Sequence, TransitionPrior
 from neurodyn.inference.em_driver import Run, Settings, run_restarts
+from neurodyn.inference.em_state import HMMParameters
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.initialise import starts
 from neurodyn.models.base import Fit

@@ -10,8 +10,9 @@ import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
 from neurodyn.inference.compilation import light_jit
-from neurodyn.inference.em import HMMParameters, Sequence, filled_history, transition_into
+from neurodyn.inference.em import Sequence, filled_history, transition_into
 from neurodyn.inference.em_driver import Run
+from neurodyn.inference.em_state import HMMParameters
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import Messages, checked_messages, predict_states
 from neurodyn.inference.viterbi import viterbi
