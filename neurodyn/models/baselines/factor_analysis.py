@@ -147,7 +147,7 @@ class FactorAnalysis(Model):
         candidates = [rank for rank in RANKS if rank < n_units] or [1]
         if len(candidates) == 1:
             return 1
-        draw = np.asarray(jax.random.uniform(key, mask.shape)) < HIDDEN_FRACTION
+        draw = np.random.default_rng(key_words(key)).random(mask.shape) < HIDDEN_FRACTION
         hidden = mask & draw
         hidden[:, (mask & ~hidden).sum(0) == 0] = False
         scores: list[float] = []
