@@ -197,7 +197,7 @@ def starts(
         if method == "segments":
             labelings = [_segments(keys[i], len(values), n_states) for i in places]
         else:
-            table = _features(method, standard, mask, np.asarray(start, bool))
+            table = features(method, standard, mask, np.asarray(start, bool))
             seen = np.repeat(mask.any(axis=1, keepdims=True), table.shape[1], axis=1)
             clusters = kmeans(
                 keys[places[0]], table, n_states, mask=seen, restarts=max(4, len(places)), standardised=True
@@ -208,7 +208,7 @@ def starts(
     return [s for s in found if s is not None]
 
 
-def _features(method: str, standard: np.ndarray, mask: np.ndarray, start: np.ndarray) -> np.ndarray:
+def features(method: str, standard: np.ndarray, mask: np.ndarray, start: np.ndarray) -> np.ndarray:
     """What k-means clusters for `method`."""
     weight = mask.any(axis=1).astype(float)
     if method == "samples":

@@ -19,7 +19,7 @@ from neurodyn.models.hmm.choices import emission_for, named_emission
 from neurodyn.models.hmm.covariates import standardisation, transition_covariates
 from neurodyn.models.hmm.fit import HMMFit
 from neurodyn.models.hmm.layout import Layout, lay_out, working_arrays
-from neurodyn.models.hmm.starting import draw_starts, given_start, reseed
+from neurodyn.models.hmm.starting import draw_starts, given_start, rearrange, reseed
 from neurodyn.models.hmm.states import agreement, permute, to_dataset
 
 STARTS = ("auto", "trial", "stationary")
@@ -77,7 +77,8 @@ class HMM(Model):
     -----
     Options of `fit`: ``restarts`` (default 8) runs from different starts, of which the best training
     objective is kept (of long recordings, the three leading after 24 steps are finished);
-    ``start_parameters`` (a Dataset as in `HMMFit.parameters`) begins there instead;
+    ``split_merge_rounds`` (5) attempts, where the starts disagree, to leave a local optimum by splitting one
+    state and merging two others (0: none); ``start_parameters`` (a Dataset as in `HMMFit.parameters`) begins there instead;
     ``max_iterations`` (1000), ``tolerance`` (1e-6 nats per bin, two plain steps in a row), ``accelerate``
     (True), ``progress`` (an object with ``update(fraction, text)``), ``checkpoint`` (a path; a killed fit
     resumes from it to the same numbers), ``checkpoint_seconds`` (60).
@@ -106,6 +107,7 @@ class HMM(Model):
     fit_options: ClassVar[Mapping[str, Any]] = {
         "restarts": 8,
         "start_parameters": None,
+        "split_merge_rounds": 5,
         "max_iterations": 1000,
         "tolerance": 1e-6,
         "accelerate": True,
@@ -208,7 +210,13 @@ class HMM(Model):
                 "observed entries or with extreme values, and rescale or drop it."
             )
         best = _best(runs)
-        if not interrupted and options["start_parameters"] is None:
+        searching = options["start_parameters"] is None
+        if not interrupted and searching and len(starts) > 1:
+            rounds = int(options["split_merge_rounds"])
+            best, interrupted = rearrange(
+                best, runs, sequence, layout, emission, prior, settings, key, rounds
+            )
+        if not interrupted and searching:
             best, interrupted = reseed(best, sequence, layout, emission, prior, settings, key)
         trace = _trace(best, runs, interrupted, settings, layout)
         parameters = best.parameters
@@ -245,10 +253,10 @@ def _covariates(
 
 def _check_options(options: dict[str, Any]) -> None:
     """Refuse options out of range by name."""
-    for name in ("restarts", "max_iterations"):
+    for name, least in (("restarts", 1), ("max_iterations", 1), ("split_merge_rounds", 0)):
         value = options[name]
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ModelError(f"{name} is {value!r}; it must be a whole number, 1 or more.")
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise ModelError(f"{name} is {value!r}; it must be a whole number, {least} or more.")
     if not options["tolerance"] >= 0:
         raise ModelError(f"tolerance is {options['tolerance']!r}; it must be 0 or more (nats per bin).")
 

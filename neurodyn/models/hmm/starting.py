@@ -15,11 +15,15 @@ from neurodyn.inference.em_driver import Run, Settings, run_restarts
 from neurodyn.inference.em_state import HMMParameters
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.initialise import starts
+from neurodyn.inference.split_merge import proposals
 from neurodyn.models.base import Fit
 from neurodyn.models.hmm.layout import Layout
 from neurodyn.models.hmm.states import from_dataset
 
 RESEED_ATTEMPTS = 3
+PROPOSALS = 6
+# Nats per bin within which two optima count as the same.
+AGREEMENT = 1e-5
 PRIOR_STAY = 0.9
 
 
@@ -27,16 +31,18 @@ def draw_starts(
     key: jax.Array, emission: Emission, data: Any, layout: Layout, n_states: int, n_restarts: int
 ) -> list[HMMParameters]:
     """Parameters from several clusterings of the bins into states."""
-    if isinstance(emission, AutoregressiveGaussian):
-        kind = "autoregressive"
-    else:
-        kind = "gaussian" if "continuous" in emission.kinds else "count"
     # Neither padding nor a unit never seen may move a start.
     size, padding = len(layout.index), len(layout.valid) - len(layout.index)
     mask = layout.mask[:size]
     units = mask.any(axis=0)
     found = starts(
-        key, layout.values[:size, units], mask[:, units], layout.start[:size], n_states, n_restarts, kind=kind
+        key,
+        layout.values[:size, units],
+        mask[:, units],
+        layout.start[:size],
+        n_states,
+        n_restarts,
+        kind=kind_of(emission),
     )
     labels = [np.pad(one.labels, (0, padding)) for one in found]
     return [from_labels(key, emission, data, layout, one, n_states) for one in labels]
@@ -94,6 +100,67 @@ def given_start(
         if "unit_2" in data.coords:
             data = data.sel(unit_2=labels)
     return from_dataset(data, emission, dtype)
+
+
+def kind_of(emission: Emission) -> str:
+    """What states of this family differ in."""
+    if isinstance(emission, AutoregressiveGaussian):
+        return "autoregressive"
+    return "gaussian" if "continuous" in emission.kinds else "count"
+
+
+def rearrange(
+    best: Run,
+    runs: list[Run],
+    sequence: Sequence,
+    layout: Layout,
+    emission: Emission,
+    prior: TransitionPrior,
+    settings: Settings,
+    key: jax.Array,
+    rounds: int,
+) -> tuple[Run, bool]:
+    """Split and merge states as long as that finds a better optimum.
+
+    Where two starts already ended in the same best optimum it is taken for the global one.
+    """
+    n_states, size = len(best.occupancy), len(layout.index)
+    near = AGREEMENT * max(int(layout.mask.any(axis=1).sum()), 1)
+    if not best.converged or sum(best.objective[-1] - run.objective[-1] < near for run in runs) > 1:
+        return best, False
+    units = layout.mask[:size].any(axis=0)
+    again = settings._replace(checkpoint=None, survivors=1)
+    for turn in range(rounds):
+        found = proposals(
+            jax.random.fold_in(key, turn),
+            layout.values[:size, units],
+            layout.mask[:size, units],
+            layout.start[:size],
+            best.path[:size].astype(int),
+            n_states,
+            PROPOSALS,
+            kind=kind_of(emission),
+        )
+        if not found:
+            break
+        starts = [
+            from_labels(
+                key,
+                emission,
+                sequence.data,
+                layout,
+                np.pad(one.labels, (0, len(layout.valid) - size)),
+                n_states,
+            )
+            for one in found
+        ]
+        starts = [one._replace(weights=best.parameters.weights) for one in starts]
+        tried, interrupted = run_restarts(starts, sequence, emission, prior, again)
+        better = [run for run in tried if not run.failed and run.objective[-1] > best.objective[-1] + near]
+        best = max(better, key=lambda run: run.objective[-1], default=best)
+        if interrupted or not better:
+            return best, interrupted
+    return best, False
 
 
 def reseed(
