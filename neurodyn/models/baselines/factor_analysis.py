@@ -9,6 +9,7 @@ import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.inference import factor_analysis as fa
+from neurodyn.inference.random import key_words
 from neurodyn.models.base import Model, Prediction, Trace
 from neurodyn.models.baselines.common import (
     cast,
