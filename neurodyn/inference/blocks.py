@@ -4,7 +4,8 @@ The block axis is the last (contiguous) one of every array here, so one scan ste
 inside a block advances all blocks together by one small matrix product.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -15,7 +16,7 @@ class Blocks(NamedTuple):
     """A recording cut into blocks: position in the block first, block last."""
 
     likelihood: Float[Array, "step state block"]
-    transition: Float[Array, "state state"] | Float[Array, "step state state block"]
+    transition: Any  # (state, state), or (step, state, state, block)
     start: Bool[Array, "step block"]
     shift: Float[Array, "step block"]
 
@@ -34,24 +35,40 @@ def join(blocks: Array, time: int) -> Array:
     return jnp.transpose(blocks, (1, 2, 0)).reshape(blocks.shape[1], -1)[:, :time].T
 
 
+def _fold(values: Array, combine: Callable[[Array, Array], Array]) -> Array:
+    """Sum or largest over the leading axis, halves on halves: every step runs along the blocks."""
+    while values.shape[0] > 1:
+        half = values.shape[0] // 2
+        rest = values[2 * half :]
+        values = combine(values[:half], values[half : 2 * half])
+        values = jnp.concatenate([values, rest]) if rest.shape[0] else values
+    return values[0]
+
+
 def prepare(
     log_likelihood: Float[Array, "time state"],
     transition: Float[Array, "state state"] | Float[Array, "time state state"],
     initial: Float[Array, " state"],
     start: Bool[Array, " time"],
     block_length: int,
+    *,
+    opens: bool = True,
 ) -> Blocks:
     """Likelihoods divided by their largest value at each step; at starts multiplied by `initial`.
+
+    The first step is a start if this `opens` the recording.
 
     A step impossible in every state comes out NaN, for the caller's guard to notice.
     """
     padding = -log_likelihood.shape[0] % block_length
-    first = cut(jnp.pad(start.at[0].set(True), (0, padding), constant_values=True), block_length)
-    joint = cut(jnp.pad(log_likelihood, ((0, padding), (0, 0))), block_length)
+    start = start.at[0].set(True) if opens else start
+    first = cut(jnp.pad(start, (0, padding), constant_values=True), block_length)
+    # Turned once: the compiler would otherwise turn it anew for every use.
+    joint = lax.optimization_barrier(cut(jnp.pad(log_likelihood, ((0, padding), (0, 0))), block_length))
     if transition.ndim == 3:
         transition = cut(jnp.pad(transition, ((0, padding), (0, 0), (0, 0))), block_length)
     joint = joint + jnp.where(first[:, None], jnp.log(initial)[:, None], jnp.zeros_like(initial)[:, None])
-    shift = jnp.max(joint, axis=1)
+    shift = _fold(jnp.moveaxis(joint, 1, 0), jnp.maximum)
     return Blocks(jnp.exp(joint - shift[:, None]), transition, first, shift)
 
 
@@ -75,6 +92,20 @@ def _scanned(blocks: Blocks) -> tuple[Array, Array | None]:
     return blocks.transition, None if blocks.transition.ndim == 2 else blocks.transition
 
 
+# Power of two that stands for zero: far below any sum of exponents, and no step brings it back.
+_DEAD = -(2**28)
+
+
+def _split(values: Array) -> tuple[Array, Array]:
+    """Positive numbers as a rest in [1, 2) and a power of two, by their bits (many times cheaper than `frexp`)."""
+    info = jnp.finfo(values.dtype)
+    integer = jnp.int64 if info.bits == 64 else jnp.int32
+    bias = (1 << (info.nexp - 1)) - 1
+    bits = lax.bitcast_convert_type(values, integer)
+    rest = (bits & ((1 << info.nmant) - 1)) | (bias << info.nmant)
+    return lax.bitcast_convert_type(rest, values.dtype), ((bits >> info.nmant) - bias).astype(jnp.int32)
+
+
 def transfer(blocks: Blocks) -> tuple[Float[Array, "state state block"], Float[Array, "state block"]]:
     """Each block's transfer matrix (exit state, entry state, block) and the log scale of its columns.
 
@@ -85,19 +116,23 @@ def transfer(blocks: Blocks) -> tuple[Float[Array, "state state block"], Float[A
     _, n_states, n_blocks = blocks.likelihood.shape
     dtype = blocks.likelihood.dtype
 
+    # The scale is kept as a power of two and a rest: a logarithm at every step would cost as much as the products.
     def step(carry: tuple, inputs: tuple) -> tuple[tuple, None]:
-        message, scale = carry
+        message, rest, power = carry
         likelihood, first, matrix = inputs
         incoming = _forward(constant if matrix is None else matrix, message)
         joint = jnp.where(first, jnp.ones_like(incoming), incoming) * likelihood[:, None]
         total = jnp.sum(joint, axis=0)
         inverse = jnp.where(total > 0, 1 / total, jnp.ones_like(total))
-        return (joint * inverse, scale + jnp.log(total)), None
+        rest, more = _split(rest * total)
+        power = jnp.where(total > 0, power + more, _DEAD)
+        return (joint * inverse, rest, power), None
 
     eye = jnp.broadcast_to(jnp.eye(n_states, dtype=dtype)[..., None], (n_states, n_states, n_blocks))
+    one, zero = jnp.ones((n_states, n_blocks), dtype), jnp.zeros((n_states, n_blocks), jnp.int32)
     inputs = (blocks.likelihood, blocks.start, scanned)
-    (message, scale), _ = lax.scan(step, (eye, jnp.zeros((n_states, n_blocks), dtype)), inputs)
-    return message, scale
+    (message, rest, power), _ = lax.scan(step, (eye, one, zero), inputs)
+    return message, power.astype(dtype) * jnp.log(jnp.asarray(2.0, dtype)) + jnp.log(rest)
 
 
 def boundaries(
@@ -133,7 +168,7 @@ def sweep_forward(
         likelihood, first, matrix = inputs
         incoming = _forward(constant if matrix is None else matrix, message)
         joint = jnp.where(first, jnp.ones_like(incoming), incoming) * likelihood
-        total = jnp.sum(joint, axis=0)
+        total = _fold(joint, jnp.add)
         filtered = joint * (1 / total)
         return filtered, (filtered, total)
 
@@ -166,9 +201,9 @@ def sweep_backward(
         backward, inner, counts, amplification = carry
         likelihood, first, matrix, here, normalizer = inputs
         smoothed = here * backward
-        inverse = 1 / jnp.sum(smoothed, axis=0)
+        inverse = 1 / _fold(smoothed, jnp.add)
         gain = inverse / normalizer
-        amplification = jnp.maximum(amplification, jnp.max(backward, axis=0) * gain)
+        amplification = jnp.maximum(amplification, _fold(backward, jnp.maximum) * gain)
         message = likelihood * backward * gain
         counts = count(counts, here, inner)
         onward = _backward(constant if matrix is None else matrix, message)

@@ -19,6 +19,12 @@ from neurodyn.inference.compilation import light_jit
 from neurodyn.inference.em_state import EMState, HMMParameters, Packing
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import expected_statistics, forward_backward
+from neurodyn.inference.segments import (
+    Expectations,
+    over_time,
+    segment_length,
+    segmented_expectations,
+)
 from neurodyn.inference.transitions import (
     maximise_transitions,
     pair_probabilities,
@@ -111,7 +117,7 @@ def em_step(
     sequence: Sequence,
     parameters: HMMParameters,
     guard: bool = True,
-) -> tuple[HMMParameters, Array, Array, Array, Array, Array]:
+) -> tuple[HMMParameters, Array, Expectations]:
     """One E-step and one M-step.
 
     Parameters
@@ -132,41 +138,63 @@ def em_step(
     HMMParameters
         Maximisers of the expected objective.
     Array
-        ``log p(x_t | x_<t)`` at `parameters`, shape ``(time,)``, in nats.
-    Array
         Log prior at `parameters`, scalar.
-    Array
-        Expected number of bins in each state, shape ``(state,)``.
-    Array
-        Most probable state of every bin, shape ``(time,)``.
-    Array
-        Whether underflow left all this right; always True with `guard`.
+    Expectations
+        At `parameters`.
     """
-    data = filled_history(emission, parameters, sequence.data)
-    log_likelihood = emission.log_likelihood(parameters.emission, data)
-    matrices = transition_into(parameters, sequence)
-    messages = expected_statistics(
-        log_likelihood, matrices, parameters.initial, sequence.start, valid=sequence.valid, guard=guard
-    )
-    statistics = emission.statistics(messages.smoothed, data, parameters.emission)
-    initial, transition = prior.maximise(messages.initial_counts, messages.transition_counts, parameters)
+    found, pairs = _expect(emission, sequence, parameters, guard)
+    initial, transition = prior.maximise(found.initial_counts, found.transition_counts, parameters)
     weights = parameters.weights
-    if weights is not None and sequence.covariates is not None:
-        inside = ~sequence.start.at[0].set(True)
-        past = forward_backward(
-            log_likelihood, matrices, parameters.initial, sequence.start, valid=sequence.valid, guard=guard
-        )
-        pairs = pair_probabilities(past.filtered, past.predicted, past.smoothed, matrices, inside)
+    if pairs is not None and weights is not None and sequence.covariates is not None:
         extra = prior.pseudo_counts(transition.shape[0], transition.dtype)
         transition, weights = maximise_transitions(
             pairs, parameters.transition, weights, sequence.covariates, extra, prior.ridge
         )
-    updated = HMMParameters(initial, transition, emission.maximise(statistics, parameters.emission), weights)
+    emitted = emission.maximise(found.statistics, parameters.emission)
+    updated = HMMParameters(initial, transition, emitted, weights)
     log_prior = emission.log_prior(parameters.emission, sequence.data) + prior.log_density(parameters)
-    over_time = messages.smoothed.T
-    occupancy = jnp.sum(jnp.where(sequence.valid, over_time, 0), axis=1)
-    path = jnp.argmax(over_time, axis=0).astype(jnp.int16)
-    return updated, messages.log_normalizer, log_prior, occupancy, path, messages.trusted
+    return updated, log_prior, found
+
+
+def _expect(
+    emission: Emission, sequence: Sequence, parameters: HMMParameters, guard: bool
+) -> tuple[Expectations, Array | None]:
+    """The E-step, and with covariates the probability of every transition into every bin."""
+    start, valid = sequence.start, sequence.valid
+    segment = segment_length(start.shape[0], sequence.data)
+    if segment and not guard and parameters.weights is None:
+        return segmented_expectations(
+            emission,
+            parameters.emission,
+            sequence.data,
+            parameters.transition,
+            parameters.initial,
+            start,
+            valid,
+            segment,
+        ), None
+    data = filled_history(emission, parameters, sequence.data)
+    log_likelihood = emission.log_likelihood(parameters.emission, data)
+    matrices = transition_into(parameters, sequence)
+    messages = expected_statistics(
+        log_likelihood, matrices, parameters.initial, start, valid=valid, guard=guard
+    )
+    pairs = None
+    if parameters.weights is not None:
+        past = forward_backward(log_likelihood, matrices, parameters.initial, start, valid=valid, guard=guard)
+        inside = ~start.at[0].set(True)
+        pairs = pair_probabilities(past.filtered, past.predicted, past.smoothed, matrices, inside)
+    occupancy, path = over_time(messages.smoothed, valid)
+    found = Expectations(
+        emission.statistics(messages.smoothed, data, parameters.emission),
+        messages.initial_counts,
+        messages.transition_counts,
+        messages.log_normalizer,
+        occupancy,
+        path,
+        messages.trusted,
+    )
+    return found, pairs
 
 
 def _squarem(emission: Emission, data: Any, packing: Packing, points: Float[Array, "3 parameter"]) -> Array:
@@ -210,9 +238,8 @@ def _advance(
     """One pass of the state machine."""
     query, good, anchor, fallback = state.points
     n_accepted, n_steps, phase, n_rejected, small_steps = state.counters
-    following, log_normalizer, log_prior, occupancy, path, trusted = em_step(
-        emission, prior, sequence, packing.unpack(query), guard
-    )
+    following, log_prior, found = em_step(emission, prior, sequence, packing.unpack(query), guard)
+    log_normalizer = found.log_normalizer
     updated = packing.pack(following)
     first = n_accepted == 0
     gain = jnp.sum(log_normalizer - state.log_normalizer) + (log_prior - state.log_prior)
@@ -245,9 +272,9 @@ def _advance(
         log_prior=jnp.where(accepted, log_prior, state.log_prior),
         gains=jnp.where(slot & accepted & ~first, gain, state.gains),
         counters=jnp.stack(counters),
-        flags=jnp.stack([small_steps >= 2, failed, ~trusted]),
-        occupancy=jnp.where(accepted, occupancy, state.occupancy),
-        path=jnp.where(accepted, path, state.path),
+        flags=jnp.stack([small_steps >= 2, failed, ~found.trusted]),
+        occupancy=jnp.where(accepted, found.occupancy, state.occupancy),
+        path=jnp.where(accepted, found.path, state.path),
     )
 
 

@@ -25,8 +25,6 @@ BATCH_ELEMENTS: int | None = None
 # Of many long runs, those that lead after a few steps are worth finishing; objectives seldom cross later.
 SCREEN_STEPS = 24
 SURVIVORS = 3
-# Numbers of the recording times states from which on thorough compiling pays (a few seconds of steps).
-LONG_RUN = 1 << 22
 
 
 def batch_elements() -> int:
@@ -129,9 +127,8 @@ def run_restarts(
         prior=prior,
         packing=packing,
         accelerate=settings.accelerate,
-        full=_is_long(sequence, n_states),
     )
-    store = _Store(settings, _identity(sequence, emission, prior, settings, groups))
+    store = _Store(settings, lambda: _identity(sequence, emission, prior, settings, groups))
     groups = store.resume(groups)
     pace = _Pace()
     interrupted = False
@@ -151,12 +148,6 @@ def run_restarts(
     if begun and not interrupted:
         store.remove()
     return begun, interrupted
-
-
-def _is_long(sequence: Sequence, n_states: int) -> bool:
-    """Whether the steps will take longer than the compiler could save."""
-    widest = max(leaf.size for leaf in jax.tree.leaves(sequence))
-    return widest * n_states > LONG_RUN
 
 
 class _Turn(NamedTuple):
@@ -272,10 +263,10 @@ def _identity(
 class _Store:
     """Checkpoint file: bare arrays in an npz archive, written whole and never unpickled."""
 
-    def __init__(self, settings: Settings, identity: str) -> None:
+    def __init__(self, settings: Settings, identity: Callable[[], str]) -> None:
         self.path = None if settings.checkpoint is None else pathlib.Path(settings.checkpoint)
         self.seconds = settings.checkpoint_seconds
-        self.identity = identity
+        self.identity = identity() if self.path is not None else ""
         self.written = time.monotonic()
 
     def maybe_write(self, groups: list[EMState]) -> None:

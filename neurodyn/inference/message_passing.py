@@ -91,7 +91,7 @@ def _initial_counts(smoothed: Array, start: Array, valid: Array | None) -> Array
     """Smoothed probabilities summed over the valid starts."""
     first = start.at[0].set(True)
     first = first if valid is None else first & valid
-    return jnp.sum(jnp.where(first, smoothed.T, 0), axis=1)
+    return smoothed.T @ first.astype(smoothed.dtype)
 
 
 def _cast(log_likelihood: Array, *values: Array) -> tuple[Array, ...]:

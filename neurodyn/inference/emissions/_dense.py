@@ -5,6 +5,9 @@ matrix product and the second moments another, on pieces that stay in the cache.
 before it is whitened, so no digits are lost where a state is narrow or far from the data's centre.
 """
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -26,6 +29,8 @@ from neurodyn.inference.emissions.base import as_mask, working_dtype
 class DenseData(eqx.Module):
     """Standardised observations; bins observed in part are listed in `groups`."""
 
+    time_axes: ClassVar[Mapping[str, int]] = {"values": 1, "complete": 0}
+
     values: Float[Array, "unit time"]
     complete: Bool[Array, " time"]
     centre: Float[Array, " unit"]
@@ -39,7 +44,7 @@ def prepare_dense(values: np.ndarray, mask: np.ndarray) -> DenseData:
     dtype = working_dtype(np.asarray(values))
     centre, scale = centre_and_scale(values, mask)
     return DenseData(
-        values=jnp.asarray(np.ascontiguousarray(standardise(values, mask, centre, scale, dtype).T)),
+        values=jnp.asarray(standardise(values, mask, centre, scale, dtype, turned=True)),
         complete=jnp.asarray(mask.all(axis=1)),
         centre=jnp.asarray(centre, dtype),
         scale=jnp.asarray(scale, dtype),

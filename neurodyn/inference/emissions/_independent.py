@@ -1,5 +1,8 @@
 """Families whose log-likelihood is linear in the observed values of independent units."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +21,8 @@ class IndependentData(eqx.Module):
     `offset` is the part of the log-likelihood that depends on the data alone, `average` each
     unit's mean (never quite 0 or the maximum), to which floors and priors refer.
     """
+
+    time_axes: ClassVar[Mapping[str, int]] = {"values": 0, "seen": 0, "mask": 0, "offset": 0}
 
     values: Float[Array, "time unit"]
     seen: Bool[Array, " time"]

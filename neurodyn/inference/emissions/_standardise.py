@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 _SAMPLE_ROWS = 50_000
-_HOST_CHUNK = 65_536
+_HOST_CHUNK = 8_192
 
 
 class MissingGroup(eqx.Module):
@@ -63,13 +63,16 @@ def standardise(
     centre: Float[np.ndarray, " unit"],
     scale: Float[np.ndarray, " unit"],
     dtype: np.dtype,
+    *,
+    turned: bool = False,
 ) -> np.ndarray:
-    """`(values - centre) / scale` in the working type, 0 where not observed."""
-    result = np.zeros(values.shape, dtype)
+    """`(values - centre) / scale` in the working type, 0 where not observed; `turned`: ``(unit, time)``."""
+    result = np.zeros(values.shape[::-1] if turned else values.shape, dtype)
+    rows = result.T if turned else result
     for first in range(0, len(values), _HOST_CHUNK):
         part = slice(first, first + _HOST_CHUNK)
         seen = np.where(mask[part], values[part], centre)
-        result[part] = (seen - centre) / scale
+        rows[part] = (seen - centre) / scale
     return result
 
 

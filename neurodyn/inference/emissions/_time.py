@@ -1,5 +1,6 @@
 """Work along time in cache-sized chunks, so that nothing larger than the data is ever held."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -111,3 +112,19 @@ def sum_columns(function: Callable[..., Any], weights: Array, arrays: Any, chunk
 def _columns(arrays: Any, start: Any, size: int) -> Any:
     """`size` columns of every array from column `start`."""
     return [jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, size, -1), array) for array in arrays]
+
+
+def sliceable(data: Any) -> bool:
+    """Whether prepared data can be cut along time: bins refer to nothing but themselves."""
+    return bool(getattr(data, "time_axes", None)) and not getattr(data, "groups", ())
+
+
+def cut_time(data: Any, begin: Any, size: int) -> Any:
+    """`size` bins of prepared data from bin `begin`; the class names the time axis of its fields."""
+    held = {name: (getattr(data, name), axis) for name, axis in data.time_axes.items()}
+    changed = {
+        name: lax.dynamic_slice_in_dim(value, begin, size, axis)
+        for name, (value, axis) in held.items()
+        if value is not None
+    }
+    return dataclasses.replace(data, **changed)

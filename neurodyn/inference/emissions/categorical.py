@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -19,6 +19,8 @@ from neurodyn.inference.emissions.gaussian import EMPTY
 
 class CategoricalData(eqx.Module):
     """Codes (-1 where missing) and each category's frequency over the recording."""
+
+    time_axes: ClassVar[Mapping[str, int]] = {"codes": 0}
 
     codes: Int[Array, "time unit"]
     frequency: Float[Array, "unit category"]

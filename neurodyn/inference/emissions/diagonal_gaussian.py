@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -20,6 +21,8 @@ from neurodyn.inference.emissions.gaussian import EMPTY, check_floor
 
 class DiagonalData(eqx.Module):
     """Standardised observations; `mask` is None when every bin is observed wholly or not at all."""
+
+    time_axes: ClassVar[Mapping[str, int]] = {"values": 0, "seen": 0, "mask": 0}
 
     values: Float[Array, "time unit"]
     seen: Bool[Array, " time"]

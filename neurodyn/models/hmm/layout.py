@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from neurodyn.inference.segments import LONG, SEGMENT
 from neurodyn.recording import arrays
 
 
@@ -51,10 +52,12 @@ class Layout(NamedTuple):
 
 
 def bucket(size: int) -> int:
-    """Smallest ``m * 2**e`` with m in 8..15 that holds `size`; at most 14 % of padding.
+    """Smallest ``m * 2**e`` with m in 8..15 that holds `size`, or whole segments of a long recording.
 
-    Recordings, folds and sessions of similar length then share one compiled function.
+    Recordings, folds and sessions of similar length then share one compiled function. At most 14 % is padding.
     """
+    if size >= LONG:
+        return -(-int(size) // SEGMENT) * SEGMENT
     size = max(int(size), 8)
     exponent = max(size.bit_length() - 4, 0)
     step = 1 << exponent

@@ -166,6 +166,9 @@ class HMM(Model):
                 "activity is NaN everywhere, so there is nothing to fit; unhide some entries."
             )
         layout = lay_out(values, mask, strip=True)
+        dtype, n_trials = values.dtype, int(mask.any(axis=(1, 2)).sum())
+        seen = np.asarray(mask.any(axis=2))
+        del values, mask  # of a long recording every copy counts
         n_bins = int(layout.mask.any(axis=1).sum())
         if n_bins <= self.reach:
             raise RecordingError(
@@ -178,13 +181,12 @@ class HMM(Model):
                 "fewer states."
             )
         data = emission.prepare(layout.values, layout.mask, layout.start)
-        covariates, scaling = _covariates(self.transition_covariates, recording, mask, layout)
+        covariates, scaling = _covariates(self.transition_covariates, recording, seen, layout)
         sequence = Sequence(data, jnp.asarray(layout.start), jnp.asarray(layout.valid), covariates)
         prior = TransitionPrior(concentration=float(self.concentration), sticky=float(self.sticky))
         if options["start_parameters"] is not None:
-            starts = [
-                given_start(options["start_parameters"], self.n_states, recording, values.dtype, emission)
-            ]
+            layout = layout._replace(values=layout.values[:0].copy())
+            starts = [given_start(options["start_parameters"], self.n_states, recording, dtype, emission)]
         else:
             starts = draw_starts(key, emission, data, layout, self.n_states, int(options["restarts"]))
         if covariates is not None:
@@ -222,7 +224,6 @@ class HMM(Model):
         parameters = best.parameters
         if options["start_parameters"] is None:
             parameters = permute(parameters, np.argsort(-best.occupancy, kind="stable"), emission.dimensions)
-        n_trials = int(mask.any(axis=(1, 2)).sum())
         dataset = to_dataset(parameters, emission, recording)
         if isinstance(emission, AutoregressiveGaussian):
             dataset["reference_mean"] = ("unit", np.asarray(data.centre))
@@ -240,13 +241,13 @@ class HMM(Model):
 
 
 def _covariates(
-    names: tuple[str, ...], recording: xr.Dataset, mask: np.ndarray, layout: Layout
+    names: tuple[str, ...], recording: xr.Dataset, seen: np.ndarray, layout: Layout
 ) -> tuple[jax.Array | None, tuple[np.ndarray, np.ndarray] | None]:
     """Standardised transition covariates on the flat axis, and their mean and deviation."""
     if not names:
         return None, None
     values = transition_covariates(recording, names)
-    mean, deviation = standardisation(values, np.asarray(mask.any(axis=2)))
+    mean, deviation = standardisation(values, seen)
     flat = layout.flatten(((values - mean) / deviation).astype(layout.values.dtype))
     return jnp.asarray(flat), (mean, deviation)
 
