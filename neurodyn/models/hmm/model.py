@@ -83,12 +83,15 @@ class HMM(Model):
     (True), ``progress`` (an object with ``update(fraction, text)``), ``checkpoint`` (a path; a killed fit
     resumes from it to the same numbers), ``checkpoint_seconds`` (60).
 
-    Memory: about 8 arrays of (bins x states) beside the data; nothing of size bins x units squared.
+    Memory of a fit, in numbers: the data three times (recording, mask, standardised copy) and about 8 x bins x
+    states; nothing of size bins x units squared. From half a million bins on the E-step works segment by segment
+    and needs bins x states once, or not at all where there are more states than units.
 
     References
     ----------
     Rabiner (1989), Proceedings of the IEEE 77, doi:10.1109/5.18626. Acceleration: Varadhan and Roland
-    (2008), Scandinavian Journal of Statistics 35, doi:10.1111/j.1467-9469.2007.00585.x.
+    (2008), Scandinavian Journal of Statistics 35, doi:10.1111/j.1467-9469.2007.00585.x. Split and merge: Ueda,
+    Nakano, Ghahramani and Hinton (2000), Neural Computation 12, doi:10.1162/089976600300015088.
 
     Examples
     --------
@@ -103,7 +106,7 @@ class HMM(Model):
 
     name: ClassVar[str] = "hmm"
     kinds: ClassVar[frozenset[str]] = frozenset({"continuous", "count", "binary", "categorical"})
-    citations: ClassVar[tuple[str, ...]] = ("rabiner1989", "dempster1977", "varadhan2008")
+    citations: ClassVar[tuple[str, ...]] = ("rabiner1989", "dempster1977", "varadhan2008", "ueda2000")
     fit_options: ClassVar[Mapping[str, Any]] = {
         "restarts": 8,
         "start_parameters": None,
