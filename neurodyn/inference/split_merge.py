@@ -5,6 +5,7 @@ saved on halving another. No small step leads out of it, but one move does.
 """
 
 import itertools
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ def proposals(
     n_proposals: int,
     *,
     kind: str = "gaussian",
+    known: Collection[tuple[tuple[int, int], int]] = (),
 ) -> list[Proposal]:
     r"""The most promising moves from an assignment, by the change of a Gaussian description of every state.
 
@@ -62,6 +64,8 @@ def proposals(
         How many to return at most.
     kind : {"gaussian", "count", "autoregressive"}
         What the states differ in.
+    known : collection of ((int, int), int), optional
+        Moves (states merged, state split) not to propose again.
 
     Returns
     -------
@@ -109,7 +113,7 @@ def proposals(
     found: list[Proposal] = []
     for _, pair, state in ranked:
         often = [one for one in found if one.merged == pair], [one for one in found if one.split == state]
-        if state in pair or max(map(len, often)) >= _EACH:
+        if state in pair or (pair, state) in known or max(map(len, often)) >= _EACH:
             continue
         _, method, part = gains[state]
         moved = labels.copy()

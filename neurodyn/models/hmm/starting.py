@@ -14,7 +14,7 @@ from neurodyn.inference.em import Sequence, TransitionPrior
 from neurodyn.inference.em_driver import Run, Settings, run_restarts
 from neurodyn.inference.em_state import HMMParameters
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
-from neurodyn.inference.initialise import starts
+from neurodyn.inference.initialise import METHODS, starts
 from neurodyn.inference.split_merge import proposals
 from neurodyn.models.base import Fit
 from neurodyn.models.hmm.layout import Layout
@@ -22,6 +22,7 @@ from neurodyn.models.hmm.states import from_dataset
 
 RESEED_ATTEMPTS = 3
 PROPOSALS = 6
+FAILURES = 2  # rounds in a row without a better optimum before the search ends
 # Nats per bin within which two optima count as the same.
 AGREEMENT = 1e-5
 PRIOR_STAY = 0.9
@@ -122,14 +123,16 @@ def rearrange(
 ) -> tuple[Run, bool]:
     """Split and merge states as long as that finds a better optimum.
 
-    Where two starts already ended in the same best optimum it is taken for the global one.
+    Where all finished starts, of more than one kind, ended in the same optimum it is taken for the global one.
     """
     n_states, size = len(best.occupancy), len(layout.index)
     near = AGREEMENT * max(int(layout.mask.any(axis=1).sum()), 1)
-    if not best.converged or sum(best.objective[-1] - run.objective[-1] < near for run in runs) > 1:
+    if not best.converged or _settled(best, runs, near, kind_of(emission)):
         return best, False
     units = layout.mask[:size].any(axis=0)
     again = settings._replace(checkpoint=None, survivors=1)
+    known: set[tuple[tuple[int, int], int]] = set()
+    failures = 0
     for turn in range(rounds):
         found = proposals(
             jax.random.fold_in(key, turn),
@@ -140,27 +143,32 @@ def rearrange(
             n_states,
             PROPOSALS,
             kind=kind_of(emission),
+            known=known,
         )
         if not found:
             break
-        starts = [
-            from_labels(
-                key,
-                emission,
-                sequence.data,
-                layout,
-                np.pad(one.labels, (0, len(layout.valid) - size)),
-                n_states,
-            )
-            for one in found
-        ]
+        known |= {(one.merged, one.split) for one in found}
+        padding = len(layout.valid) - size
+        labels = [np.pad(one.labels, (0, padding)) for one in found]
+        starts = [from_labels(key, emission, sequence.data, layout, one, n_states) for one in labels]
         starts = [one._replace(weights=best.parameters.weights) for one in starts]
         tried, interrupted = run_restarts(starts, sequence, emission, prior, again)
         better = [run for run in tried if not run.failed and run.objective[-1] > best.objective[-1] + near]
-        best = max(better, key=lambda run: run.objective[-1], default=best)
-        if interrupted or not better:
+        if better:
+            best, known, failures = max(better, key=lambda run: run.objective[-1]), set(), 0
+        else:
+            failures += 1
+        if interrupted or failures == FAILURES:
             return best, interrupted
     return best, False
+
+
+def _settled(best: Run, runs: list[Run], near: float, kind: str) -> bool:
+    """Whether every finished run, from starts of more than one kind, ended in the same optimum."""
+    methods = METHODS[kind]
+    finished = [(methods[i % len(methods)], run) for i, run in enumerate(runs) if run.converged]
+    agree = all(best.objective[-1] - run.objective[-1] < near for _, run in finished)
+    return agree and len({method for method, _ in finished}) > 1
 
 
 def reseed(
