@@ -42,9 +42,10 @@ def proposals(
 ) -> list[Proposal]:
     r"""The most promising moves from an assignment, by the change of a Gaussian description of every state.
 
-    A group of n bins with covariance S costs :math:`\tfrac n2 \log|S| - n \log n`. Two states are merged where
-    that raises the cost least, one is split (by k-means on what `neurodyn.inference.initialise.starts`
-    clusters) where it lowers the cost most.
+    A group of n bins with covariance S costs :math:`\tfrac n2 \log|S|` (counts: the Poisson likelihood at their
+    own rates), the sequence of states its likelihood under its own transition matrix. Two states are merged
+    where that raises the cost least, one is split (by k-means on what
+    `neurodyn.inference.initialise.starts` clusters) where it lowers the cost most.
 
     Parameters
     ----------
@@ -91,17 +92,22 @@ def proposals(
     if n_states < 3 or n_proposals < 1:
         return []
     seen = np.any(mask, axis=1)
-    values = np.sqrt(np.where(mask, values, 0)) if kind == "count" else np.asarray(values)
+    counts = np.where(mask, values, 0).astype(float) if kind == "count" else None
+    values = np.asarray(values) if counts is None else np.sqrt(counts)
     standard = standardise(values, mask, *centre_and_scale(values, mask), np.dtype(np.float64))
-    table = features("dynamics", standard, mask, start) if kind == "autoregressive" else standard
-    table = np.asarray(table, float)[:, :_COMPONENTS]
+    table = standard if counts is None else counts
+    table = features("dynamics", standard, mask, start) if kind == "autoregressive" else table
+    cost = _Cost(np.asarray(table, float)[:, :_COMPONENTS], seen, start, kind == "count")
+    labels = np.where(seen, labels, 0)
     groups = [np.flatnonzero(seen & (labels == state)) for state in range(n_states)]
-    alone = [_cost(table[group]) for group in groups]
-    losses = {
-        (i, j): _cost(table[np.concatenate([groups[i], groups[j]])]) - alone[i] - alone[j]
-        for i, j in itertools.combinations(range(n_states), 2)
-    }
-    gains = _splits(key, standard, mask, start, groups, table, alone, kind)
+    alone = [cost.group(group) for group in groups]
+    moves = cost.moves(labels, n_states)
+    whole = cost.chain(moves)
+    losses = {}
+    for i, j in itertools.combinations(range(n_states), 2):
+        joint = cost.group(np.concatenate([groups[i], groups[j]])) - alone[i] - alone[j]
+        losses[i, j] = joint + cost.chain(_merged(moves, i, j)) - whole
+    gains = _splits(key, standard, mask, start, labels, groups, cost, alone, whole, kind)
     ranked = sorted(
         (
             (gain - loss, pair, state)
@@ -130,14 +136,16 @@ def _splits(
     standard: np.ndarray,
     mask: np.ndarray,
     start: np.ndarray,
+    labels: np.ndarray,
     groups: list[np.ndarray],
-    table: np.ndarray,
+    cost: "_Cost",
     alone: list[float],
+    whole: float,
     kind: str,
 ) -> dict[int, tuple[float, str, np.ndarray]]:
     """For every state the gain of its best split, how it was found, and the bins that leave."""
     best: dict[int, tuple[float, str, np.ndarray]] = {}
-    least = 2 * (table.shape[1] + 1)
+    least = 2 * (standard.shape[1] + 1)
     words = key_words(as_key(key))
     for method in dict.fromkeys(m for m in METHODS[kind] if m != "segments"):
         points = features(method, standard, mask, start)
@@ -149,17 +157,50 @@ def _splits(
             parts = group[halves == 0], group[halves == 1]
             if min(map(len, parts)) < least:
                 continue
-            gain = alone[state] - sum(_cost(table[part]) for part in parts)
+            changed = labels.copy()
+            changed[parts[1]] = len(groups)
+            gain = alone[state] - sum(cost.group(part) for part in parts)
+            gain += whole - cost.chain(cost.moves(changed, len(groups) + 1))
             if state not in best or gain > best[state][0]:
                 best[state] = gain, method, parts[1]
     return best
 
 
-def _cost(points: np.ndarray) -> float:
-    """Negative log-likelihood of a group under its own Gaussian, and of belonging to it, up to constants."""
-    size = len(points)
-    if size == 0:
-        return 0.0
-    centred = points - points.mean(axis=0)
-    covariance = centred.T @ centred / size + _RIDGE * np.eye(points.shape[1])
-    return 0.5 * size * float(np.linalg.slogdet(covariance)[1]) - size * float(np.log(size))
+def _merged(moves: np.ndarray, i: int, j: int) -> np.ndarray:
+    """Transition counts with state j made part of state i."""
+    moves = moves.copy()
+    moves[i] += moves[j]
+    moves[:, i] += moves[:, j]
+    return np.delete(np.delete(moves, j, axis=0), j, axis=1)
+
+
+class _Cost:
+    """Description length, in nats, of bins given their states, and of the sequence of states."""
+
+    def __init__(self, table: np.ndarray, seen: np.ndarray, start: np.ndarray, counts: bool) -> None:
+        self.table = table
+        self.counts = counts
+        self.inside = seen[1:] & seen[:-1] & ~start[1:]
+
+    def group(self, bins: np.ndarray) -> float:
+        """Negative log-likelihood of bins under one Gaussian (or Poisson rates) of their own, up to constants."""
+        points, size = self.table[bins], len(bins)
+        if size == 0:
+            return 0.0
+        if self.counts:
+            total = points.sum(axis=0)
+            return float(-(total * np.log(np.maximum(total, 1e-12) / size)).sum())
+        centred = points - points.mean(axis=0)
+        covariance = centred.T @ centred / size + _RIDGE * np.eye(points.shape[1])
+        return 0.5 * size * float(np.linalg.slogdet(covariance)[1])
+
+    def moves(self, labels: np.ndarray, n_states: int) -> np.ndarray:
+        """Number of moves from state to state inside trials."""
+        pair = labels[:-1][self.inside] * n_states + labels[1:][self.inside]
+        return np.bincount(pair, minlength=n_states**2).reshape(n_states, n_states).astype(float)
+
+    @staticmethod
+    def chain(moves: np.ndarray) -> float:
+        """Negative log-likelihood of the sequence of states under its own transition matrix."""
+        leaving = np.maximum(moves.sum(axis=1, keepdims=True), 1.0)
+        return float(-(moves * np.log(np.maximum(moves, 1e-12) / leaving)).sum())

@@ -22,7 +22,7 @@ from neurodyn.models.hmm.states import from_dataset
 
 RESEED_ATTEMPTS = 3
 PROPOSALS = 6
-FAILURES = 2  # rounds in a row without a better optimum before the search ends
+FAILURES = 1  # rounds in a row without a better optimum before the search ends
 # Nats per bin within which two optima count as the same.
 AGREEMENT = 1e-5
 PRIOR_STAY = 0.9
