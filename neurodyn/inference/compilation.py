@@ -20,7 +20,7 @@ OPTIMISATION = "xla_backend_optimization_level"
 def light_options() -> dict[str, bool | int]:
     """Compiler options of the light effort, without those the user's flags set."""
     flags = os.environ.get("XLA_FLAGS", "")
-    options = {SIMPLE_EMITTERS: False, OPTIMISATION: 1}
+    options = {SIMPLE_EMITTERS: False, OPTIMISATION: 2}
     return {name: value for name, value in options.items() if name not in flags}
 
 

@@ -46,7 +46,8 @@ class FactorAnalysis(Model):
     ----------
     rank : int, optional
         Number of factors, below the number of units; None chooses it by the likelihood of randomly held-out
-        training entries given the rest of their bins (`key` chooses the entries).
+        training entries given the rest of their bins (`key` chooses the entries): the smallest number that is
+        worse than the best by no more than a standard error.
     noise : {"factor_analysis", "ppca"}
         One noise variance per unit, or the same for all (probabilistic PCA).
     max_iterations : int
@@ -136,7 +137,7 @@ class FactorAnalysis(Model):
         return FactorAnalysisFit(model=self, parameters=parameters, trace=trace)
 
     def _rank(self, values: np.ndarray, mask: np.ndarray, key: Any) -> int:
-        """The given rank, or the one that best predicts hidden entries."""
+        """The given rank, or the smallest one that predicts hidden entries as well as the best."""
         n_units = mask.shape[1]
         if self.rank is not None:
             if self.rank >= n_units and n_units > 1:
@@ -151,7 +152,7 @@ class FactorAnalysis(Model):
         draw = np.random.default_rng(key_words(key)).random(mask.shape) < HIDDEN_FRACTION
         hidden = mask & draw
         hidden[:, (mask & ~hidden).sum(0) == 0] = False
-        scores: list[float] = []
+        scores: list[np.ndarray] = []
         for rank in candidates:
             learnt, _, _ = fa.fit(
                 values,
@@ -161,12 +162,18 @@ class FactorAnalysis(Model):
                 max_iterations=100,
                 tolerance=1e-4,
             )
-            both = fa.posterior(learnt, fa.group_rows(values, mask)).log_likelihood.sum()
-            given = fa.posterior(learnt, fa.group_rows(values, mask & ~hidden)).log_likelihood.sum()
-            scores.append(float(both - given))
-            if len(scores) - 1 - int(np.argmax(scores)) >= PATIENCE:
+            both = fa.posterior(learnt, fa.group_rows(values, mask)).log_likelihood
+            given = fa.posterior(learnt, fa.group_rows(values, mask & ~hidden)).log_likelihood
+            scores.append(both - given)
+            best = int(np.argmax([score.sum() for score in scores]))
+            if len(scores) - 1 - best >= PATIENCE:
                 break
-        return candidates[int(np.argmax(scores))]
+        # The smallest rank that is worse by no more than the standard error of the difference.
+        for rank, score in zip(candidates, scores, strict=False):
+            worse = scores[best] - score
+            if worse.sum() <= np.sqrt(len(worse)) * worse.std():
+                return rank
+        return candidates[best]
 
 
 def _expected(
