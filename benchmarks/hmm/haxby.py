@@ -10,10 +10,12 @@ N_STATES = 9
 COMPONENTS = 10
 SLOWEST = 1 / 128
 LEVEL = 0.05
+# The blood follows the brain by about five seconds; labels are compared with the volumes they act on.
+HAEMODYNAMIC_LAG = 5.0
 
 
 def held_out_paths(recording: xr.Dataset, runs: int | None = None) -> list[tuple[xr.DataArray, xr.DataArray]]:
-    """State path and labels of every held-out run; the labels take no part in any fit."""
+    """State path and labels of every held-out run; the labels, later by the haemodynamic lag, take no part in any fit."""
     from neurodyn.models import HMM, PCA, HighPass, Pipeline, Standardise
     from neurodyn.validation import holdout
 
@@ -27,6 +29,8 @@ def held_out_paths(recording: xr.Dataset, runs: int | None = None) -> list[tuple
         run = recording.isel(trial=[trial])
         path = fit.infer(run)["state_path"]
         labels = run["label"].drop_vars([name for name in run["label"].coords if name not in path.coords])
+        lag = round(HAEMODYNAMIC_LAG / recording.attrs["sampling_interval"])
+        labels = labels.copy(data=np.roll(labels.values, lag, axis=labels.dims.index("time")))
         found.append((path, labels))
     return found
 
