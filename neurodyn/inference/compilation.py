@@ -1,9 +1,8 @@
 """How much effort the compiler makes on a CPU: little.
 
 Compiling a function of this package takes seconds and running it on a usual recording a fraction of one. With the
-simple kernel emitters and light optimisation it compiles in less than half the time and in a tenth of the memory,
-and, written with that in mind, runs as fast. The flags a user sets in ``XLA_FLAGS`` take precedence, and other
-devices are left alone.
+simple kernel emitters and light optimisation it compiles sooner and in less memory. The flags a user sets in
+``XLA_FLAGS`` take precedence, and other devices are left alone.
 """
 
 import functools

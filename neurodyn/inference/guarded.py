@@ -20,7 +20,7 @@ def default_block_length(time: int) -> int:
     """Steps per block that balance the scans' overhead against the width of one step.
 
     Bins one block apart are turned side by side; odd multiples of 16 keep them out of each other's way in the
-    cache, where a power of two would make that several times slower than all the rest.
+    cache, where a power of two would have them evict each other.
     """
     best = max(1, round(math.sqrt(BLOCK_ASPECT * time)))
     if best >= 2 * CACHE_LINE:

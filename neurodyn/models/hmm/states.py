@@ -36,7 +36,7 @@ def _messages(
 def posterior(parameters: HMMParameters, sequence: Sequence, *, emission: Emission) -> Messages:
     """Messages of a flat sequence at given parameters.
 
-    The pass that is exact whatever underflows takes twice as long to compile; it is only made where needed.
+    The pass that is exact whatever underflows takes longer to compile; it is only made where needed.
     """
     messages, trusted = _messages(parameters, sequence, emission=emission, guard=False)
     if bool(trusted):
