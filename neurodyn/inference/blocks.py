@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from neurodyn.inference.arrangement import IN_TIME, Arrangement
+
 
 class Blocks(NamedTuple):
     """A recording cut into blocks: position in the block first, block last."""
@@ -21,14 +23,21 @@ class Blocks(NamedTuple):
     shift: Float[Array, "step block"]
 
 
-def cut(values: Array, block_length: int) -> Array:
+def cut(values: Array, block_length: int, order: Arrangement = IN_TIME) -> Array:
     """(time, ...) to (step, ..., block); `time` is a multiple of the block length."""
+    if order.length:
+        # Rows of one step lie side by side already: what moves is moved in long pieces.
+        wide = jnp.moveaxis(values, 0, -1).reshape(*values.shape[1:], order.segments, order.length, -1)
+        return jnp.moveaxis(wide, -2, 0).reshape(order.length, *values.shape[1:], -1)
     blocks = values.reshape((-1, block_length, *values.shape[1:]))
     return jnp.moveaxis(blocks, 0, -1)
 
 
-def join(blocks: Array, time: int) -> Array:
+def join(blocks: Array, time: int, order: Arrangement = IN_TIME) -> Array:
     """(step, ..., block) back to (time, ...), dropping the padding."""
+    if order.length:
+        wide = blocks.reshape(*blocks.shape[:-1], order.segments, -1)
+        return jnp.moveaxis(jnp.moveaxis(wide, 0, -2).reshape(*blocks.shape[1:-1], time), -1, 0)
     if blocks.ndim == 2:
         return blocks.T.reshape(-1)[:time]
     # Time ends up contiguous in memory, as the emissions like it.
@@ -53,18 +62,21 @@ def prepare(
     block_length: int,
     *,
     opens: bool = True,
+    order: Arrangement = IN_TIME,
 ) -> Blocks:
     """Likelihoods divided by their largest value at each step; at starts multiplied by `initial`.
 
-    The first step is a start if this `opens` the recording.
+    The first step is a start if this `opens` the recording. Bins come in the `order` given, whose block length is
+    then `block_length`.
 
     A step impossible in every state comes out NaN, for the caller's guard to notice.
     """
     padding = -log_likelihood.shape[0] % block_length
     start = start.at[0].set(True) if opens else start
-    first = cut(jnp.pad(start, (0, padding), constant_values=True), block_length)
+    first = cut(jnp.pad(start, (0, padding), constant_values=True), block_length, order)
+    joint = cut(jnp.pad(log_likelihood, ((0, padding), (0, 0))), block_length, order)
     # Turned once: the compiler would otherwise turn it anew for every use.
-    joint = lax.optimization_barrier(cut(jnp.pad(log_likelihood, ((0, padding), (0, 0))), block_length))
+    joint = joint if order.length else lax.optimization_barrier(joint)
     if transition.ndim == 3:
         transition = cut(jnp.pad(transition, ((0, padding), (0, 0), (0, 0))), block_length)
     joint = joint + jnp.where(first[:, None], jnp.log(initial)[:, None], jnp.zeros_like(initial)[:, None])

@@ -9,12 +9,14 @@ and interrupts happen between chunks and do not change the numbers.
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from neurodyn.inference.arrangement import IN_TIME, Arrangement
 from neurodyn.inference.compilation import light_jit
 from neurodyn.inference.em_state import EMState, HMMParameters, Packing
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
@@ -86,13 +88,14 @@ class TransitionPrior:
         return initial, transition
 
 
-class Sequence(NamedTuple):
-    """The recording as the loop sees it: trials end to end on one flat, padded time axis."""
+class Sequence(eqx.Module):
+    """The recording as the loop sees it: trials end to end on one flat, padded time axis, its bins in `order`."""
 
     data: Any  # what the emission prepared
     start: Bool[Array, " time"]  # first bin of every trial, and all padding
     valid: Bool[Array, " time"]  # False in the padding
     covariates: Float[Array, "time covariate"] | None = None  # of the transitions, standardised
+    order: Arrangement = eqx.field(static=True, default=IN_TIME)
 
 
 def transition_into(
@@ -172,12 +175,13 @@ def _expect(
             start,
             valid,
             segment,
+            sequence.order,
         ), None
     data = filled_history(emission, parameters, sequence.data)
     log_likelihood = emission.log_likelihood(parameters.emission, data)
     matrices = transition_into(parameters, sequence)
     messages = expected_statistics(
-        log_likelihood, matrices, parameters.initial, start, valid=valid, guard=guard
+        log_likelihood, matrices, parameters.initial, start, valid=valid, guard=guard, order=sequence.order
     )
     pairs = None
     if parameters.weights is not None:

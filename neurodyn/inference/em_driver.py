@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurodyn.errors import FileError
+from neurodyn.inference.arrangement import Arrangement
 from neurodyn.inference.em import Sequence, TransitionPrior, em_chunk, em_chunk_batch
 from neurodyn.inference.em_state import EMState, HMMParameters, Packing, initial_state
 from neurodyn.inference.emissions.base import Emission
@@ -144,7 +145,7 @@ def run_restarts(
         if batch
         else on_host
     )
-    begun = [_to_run(state, packing) for state in finished if int(state.n_accepted) > 0]
+    begun = [_to_run(state, packing, sequence.order) for state in finished if int(state.n_accepted) > 0]
     if begun and not interrupted:
         store.remove()
     return begun, interrupted
@@ -233,14 +234,14 @@ def _objective(state: EMState) -> np.ndarray:
     return last - (gains.sum() - np.cumsum(gains))
 
 
-def _to_run(state: EMState, packing: Packing) -> Run:
+def _to_run(state: EMState, packing: Packing, order: Arrangement) -> Run:
     """What became of one restart; `state` is on the host."""
     return Run(
         parameters=packing.unpack(state.points[1]),
         objective=_objective(state),
         occupancy=np.asarray(state.occupancy),
-        log_normalizer=np.asarray(state.log_normalizer),
-        path=np.asarray(state.path),
+        log_normalizer=order.restore(np.asarray(state.log_normalizer)),
+        path=order.restore(np.asarray(state.path)),
         converged=bool(state.converged),
         failed=bool(state.failed),
         n_steps=int(state.n_steps),

@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array
 
 from neurodyn.inference import blocks
+from neurodyn.inference.arrangement import IN_TIME, Arrangement
 from neurodyn.inference.log_space import log_filter, log_forward_backward
 
 _Result = TypeVar("_Result")
@@ -51,23 +52,25 @@ def _blocked(
     block_length: int | None,
     wanted: tuple[str, ...],
     guard: bool = True,
+    order: Arrangement = IN_TIME,
 ) -> tuple[tuple[Array, ...], Array]:
     """The wanted fields by blocks, and whether underflow left them right."""
     time = log_likelihood.shape[0]
     length = min(default_block_length(time) if block_length is None else block_length, time)
-    parts = blocks.prepare(log_likelihood, transition, initial, start, length)
+    length = order.length or length
+    parts = blocks.prepare(log_likelihood, transition, initial, start, length, order=order)
     matrix, scale = blocks.transfer(parts)
     entry, leave, smallest = blocks.boundaries(matrix, scale)
     filtered, total = blocks.sweep_forward(parts, entry)
     limit = _limit(log_likelihood)
     trusted = (smallest > 1 / limit) & (jnp.min(total) > 1 / limit)
-    fields = {"log_normalizer": blocks.join(jnp.log(total) + parts.shift, time)}
+    fields = {"log_normalizer": blocks.join(jnp.log(total) + parts.shift, time, order)}
     if "smoothed" in wanted:
         smoothed, counts, amplification = blocks.sweep_backward(parts, entry, leave, filtered, total)
         trusted = trusted & (amplification < limit)
-        fields |= {"smoothed": blocks.join(smoothed, time), "transition_counts": counts}
+        fields |= {"smoothed": blocks.join(smoothed, time, order), "transition_counts": counts}
     if "filtered" in wanted:
-        fields["filtered"] = blocks.join(filtered, time)
+        fields["filtered"] = blocks.join(filtered, time, order)
         # Where every transition has a decent chance, a lost state is found again at the next step.
         dense = jnp.min(transition) > 1 / limit
         if not guard:
@@ -112,17 +115,25 @@ def checked_pass(
     block_length: int | None,
     guard: bool,
     wanted: tuple[str, ...],
+    order: Arrangement = IN_TIME,
 ) -> tuple[tuple[Array, ...], Array]:
     """The wanted fields, and whether they can be trusted (with `guard`, always)."""
-    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted, guard)
+    result, trusted = _blocked(log_likelihood, transition, initial, start, block_length, wanted, guard, order)
     if not guard:
         return result, trusted
 
     def exact() -> tuple[Array, ...]:
-        arguments = (log_likelihood, jnp.log(transition), jnp.log(initial), start)
+        arguments = (
+            order.restore(log_likelihood),
+            jnp.log(transition),
+            jnp.log(initial),
+            order.restore(start),
+        )
         if "smoothed" in wanted:
             messages = log_forward_backward(*arguments)
-            return tuple(getattr(messages, name) for name in wanted)
+            found = {name: getattr(messages, name) for name in wanted}
+            turned = ("smoothed", "filtered", "log_normalizer")
+            return tuple(order.arrange(value) if name in turned else value for name, value in found.items())
         filtered, _, log_normalizer = log_filter(*arguments)
         found = {"filtered": jnp.exp(filtered), "log_normalizer": log_normalizer}
         return tuple(found[name] for name in wanted)

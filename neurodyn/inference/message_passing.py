@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from neurodyn.inference.arrangement import IN_TIME, Arrangement
 from neurodyn.inference.guarded import checked_pass, guarded_pass
 
 
@@ -202,7 +203,7 @@ def checked_messages(
     return messages, trusted
 
 
-@partial(jax.jit, static_argnames=("block_length", "guard"))
+@partial(jax.jit, static_argnames=("block_length", "guard", "order"))
 def expected_statistics(
     log_likelihood: Float[Array, "time state"],
     transition: Float[Array, "state state"] | Float[Array, "time state state"],
@@ -212,6 +213,7 @@ def expected_statistics(
     valid: Bool[Array, " time"] | None = None,
     block_length: int | None = None,
     guard: bool = True,
+    order: Arrangement = IN_TIME,
 ) -> ExpectedStatistics:
     r"""What the M-step needs: `forward_backward` without the arrays it does not.
 
@@ -219,6 +221,8 @@ def expected_statistics(
     ----------
     log_likelihood, transition, initial, start, valid, block_length, guard
         As in `forward_backward`.
+    order : Arrangement
+        In which order the bins come, and go.
 
     Returns
     -------
@@ -243,7 +247,7 @@ def expected_statistics(
     transition, initial = _cast(log_likelihood, transition, initial)
     wanted = ("smoothed", "log_normalizer", "transition_counts")
     (smoothed, log_normalizer, counts), trusted = checked_pass(
-        log_likelihood, transition, initial, start, block_length, guard, wanted
+        log_likelihood, transition, initial, start, block_length, guard, wanted, order
     )
     total = accurate_sum(log_normalizer)
     first = _initial_counts(smoothed, start, valid)

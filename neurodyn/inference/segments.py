@@ -7,6 +7,7 @@ there are no more states than units; else they are computed twice. The result
 is that of one pass over the whole recording.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference import blocks
+from neurodyn.inference.arrangement import IN_TIME, Arrangement
 from neurodyn.inference.emissions import Emission
 from neurodyn.inference.emissions._time import cut_time, sliceable
 from neurodyn.inference.guarded import amplification_limit, default_block_length
@@ -61,6 +63,13 @@ def segment_length(n_time: int, data: Any) -> int:
     return SEGMENT if n_time >= LONG and n_time % SEGMENT == 0 and sliceable(data) else 0
 
 
+def arrangement_of(n_time: int) -> Arrangement:
+    """The order in which a recording of so many bins is worked on fastest, where its emission does not mind."""
+    segments = n_time // SEGMENT if n_time >= LONG and n_time % SEGMENT == 0 else 1
+    length = default_block_length(n_time // segments)
+    return Arrangement(segments, length) if n_time % (segments * length) == 0 else IN_TIME
+
+
 def over_time(smoothed: Array, valid: Array) -> tuple[Array, Array]:
     """Expected bins per state, and the most probable state of every bin."""
     wide = smoothed.T
@@ -76,6 +85,7 @@ def segmented_expectations(
     start: Bool[Array, " time"],
     valid: Bool[Array, " time"],
     segment: int,
+    order: Arrangement = IN_TIME,
 ) -> Expectations:
     """Expectations at given parameters, `segment` bins at a time.
 
@@ -91,6 +101,8 @@ def segmented_expectations(
         As in `neurodyn.inference.message_passing.forward_backward`.
     segment : int
         Bins per segment; divides the number of bins.
+    order : Arrangement
+        In which order the bins come, segment by segment.
 
     Returns
     -------
@@ -98,7 +110,8 @@ def segmented_expectations(
         As of one pass over everything.
     """
     n_time, n_states = start.shape[0], initial.shape[0]
-    n_segments, length = n_time // segment, default_block_length(segment)
+    n_segments, length = n_time // segment, order.length or default_block_length(segment)
+    order = dataclasses.replace(order, segments=1)  # of each segment
     start = start.at[0].set(True)
 
     def take(index: Array, parts: blocks.Blocks | None = None) -> tuple[Any, Array, Array, blocks.Blocks]:
@@ -108,7 +121,9 @@ def segmented_expectations(
         inside = lax.dynamic_slice_in_dim(valid, begin, segment)
         if parts is None:
             log_likelihood = emission.log_likelihood(parameters, part)
-            parts = blocks.prepare(log_likelihood, transition, initial, first, length, opens=False)
+            parts = blocks.prepare(
+                log_likelihood, transition, initial, first, length, opens=False, order=order
+            )
         return part, first, inside, parts._replace(transition=transition)
 
     def walk(index: Array) -> tuple[Array, Array, blocks.Blocks | None]:
@@ -128,13 +143,13 @@ def segmented_expectations(
         part, first, inside, parts = take(index, parts)
         filtered, total = blocks.sweep_forward(parts, entry)
         smoothed, counts, amplification = blocks.sweep_backward(parts, entry, leave, filtered, total)
-        smoothed = blocks.join(smoothed, segment)
+        smoothed = blocks.join(smoothed, segment, order)
         occupancy, path = over_time(smoothed, inside)
         return Expectations(
             emission.statistics(smoothed, part, parameters),
             smoothed.T @ (first & inside).astype(smoothed.dtype),
             counts,
-            blocks.join(jnp.log(total) + parts.shift, segment),
+            blocks.join(jnp.log(total) + parts.shift, segment, order),
             occupancy,
             path,
             (jnp.min(total) > 1 / limit) & (amplification < limit),

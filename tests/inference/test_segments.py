@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurodyn.inference import segments
+from neurodyn.inference.arrangement import IN_TIME, Arrangement
 from neurodyn.inference.em import Sequence, TransitionPrior, em_step
 from neurodyn.inference.em_state import HMMParameters
 from neurodyn.inference.emissions import (
@@ -20,7 +21,18 @@ from neurodyn.inference.emissions import (
 SEGMENT, N_SEGMENTS, N_UNITS = 240, 5, 3
 
 
-def problem(emission, n_states, missing=False):
+EVERY = [
+    Gaussian(),
+    Gaussian(covariance="tied"),
+    DiagonalGaussian(),
+    Poisson(),
+    Bernoulli(),
+    Categorical(n_categories=2),
+]
+EVERY = pytest.mark.parametrize("emission", EVERY, ids=lambda emission: type(emission).__name__)
+
+
+def problem(emission, n_states, missing=False, order=IN_TIME):
     rng = np.random.default_rng(0)
     n_time = SEGMENT * N_SEGMENTS
     values = rng.integers(0, 2, size=(n_time, N_UNITS)).astype(np.float32)
@@ -33,27 +45,17 @@ def problem(emission, n_states, missing=False):
     start = np.isin(np.arange(n_time), [0, 77, SEGMENT, 3 * SEGMENT - 1])
     valid = np.arange(n_time) < n_time - 60
     mask[~valid], start = False, start | ~valid
-    data = emission.prepare(values, mask, start)
     labels = rng.integers(0, n_states, n_time)
+    values, mask, start, valid, labels = map(order.arrange, (values, mask, start, valid, labels))
+    data = emission.prepare(values, mask, start)
     emitted = emission.start_from_data(jax.random.key(0), data, jax.nn.one_hot(labels, n_states))
     transition = jnp.asarray(rng.dirichlet(np.ones(n_states), size=n_states), jnp.float32)
     parameters = HMMParameters(jnp.full(n_states, 1 / n_states, jnp.float32), transition, emitted)
-    return Sequence(data, jnp.asarray(start), jnp.asarray(valid)), parameters
+    return Sequence(data, jnp.asarray(start), jnp.asarray(valid), None, order), parameters
 
 
 @pytest.mark.parametrize("n_states", [2, 4])  # fewer and more than units: likelihoods kept, or computed twice
-@pytest.mark.parametrize(
-    "emission",
-    [
-        Gaussian(),
-        Gaussian(covariance="tied"),
-        DiagonalGaussian(),
-        Poisson(),
-        Bernoulli(),
-        Categorical(n_categories=2),
-    ],
-    ids=lambda emission: type(emission).__name__,
-)
+@EVERY
 def test_segments_equal_one_pass(emission, n_states, monkeypatch):
     sequence, parameters = problem(emission, n_states)
     whole, prior_whole, found_whole = em_step(emission, TransitionPrior(), sequence, parameters, guard=False)
@@ -62,12 +64,71 @@ def test_segments_equal_one_pass(emission, n_states, monkeypatch):
     assert segments.segment_length(SEGMENT * N_SEGMENTS, sequence.data) == SEGMENT
     cut, prior_cut, found_cut = em_step(emission, TransitionPrior(), sequence, parameters, guard=False)
     assert bool(found_cut.trusted)
-    for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(cut), strict=True):
-        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5)
-    np.testing.assert_allclose(found_whole.log_normalizer, found_cut.log_normalizer, atol=2e-5)
-    np.testing.assert_allclose(found_whole.occupancy, found_cut.occupancy, rtol=1e-4, atol=1e-3)
+    same(whole, cut, found_whole, found_cut, IN_TIME)
     np.testing.assert_allclose(prior_whole, prior_cut, rtol=1e-5)
-    assert np.mean(np.asarray(found_whole.path) == np.asarray(found_cut.path)) > 0.999
+
+
+def same(whole, other, found_whole, found_other, order):
+    """One step equals another made with the bins in a different order."""
+    for one, two in zip(jax.tree.leaves(whole), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(one, two, rtol=2e-4, atol=1e-5)
+    terms, path = (
+        order.restore(np.asarray(found_other.log_normalizer)),
+        order.restore(np.asarray(found_other.path)),
+    )
+    np.testing.assert_allclose(found_whole.log_normalizer, terms, atol=2e-5)
+    np.testing.assert_allclose(found_whole.occupancy, found_other.occupancy, rtol=1e-4, atol=1e-3)
+    assert np.mean(np.asarray(found_whole.path) == path) > 0.999
+
+
+@pytest.mark.parametrize("order", [Arrangement(1, 16), Arrangement(5, 24)], ids=["whole", "segments"])
+@pytest.mark.parametrize("guard", [False, True])
+@pytest.mark.parametrize("missing", [False, True])
+@EVERY
+def test_the_order_of_the_bins_in_memory_changes_nothing(emission, missing, guard, order):
+    in_time, parameters = problem(emission, 3, missing)
+    arranged, _ = problem(emission, 3, missing, order)
+    whole, _, found_whole = em_step(emission, TransitionPrior(), in_time, parameters, guard=guard)
+    other, _, found_other = em_step(emission, TransitionPrior(), arranged, parameters, guard=guard)
+    same(whole, other, found_whole, found_other, order)
+
+
+def test_arranged_segments_equal_one_pass(monkeypatch):
+    emission, order = Gaussian(), Arrangement(N_SEGMENTS, 24)
+    in_time, parameters = problem(emission, 3)
+    arranged, _ = problem(emission, 3, order=order)
+    whole, _, found_whole = em_step(emission, TransitionPrior(), in_time, parameters, guard=False)
+    monkeypatch.setattr(segments, "SEGMENT", SEGMENT)
+    monkeypatch.setattr(segments, "LONG", SEGMENT)
+    assert segments.segment_length(SEGMENT * N_SEGMENTS, arranged.data) == SEGMENT
+    other, _, found_other = em_step(emission, TransitionPrior(), arranged, parameters, guard=False)
+    same(whole, other, found_whole, found_other, order)
+
+
+def test_underflow_is_redone_in_the_order_of_time():
+    from neurodyn.inference.message_passing import expected_statistics
+
+    order, n_time = Arrangement(1, 16), 64
+    rng = np.random.default_rng(0)
+    log_likelihood = np.where(rng.random((n_time, 3)) < 0.3, -400.0, 0.0).astype(np.float32)
+    transition = jnp.asarray([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [1e-35, 0.0, 1.0]], jnp.float32)
+    initial, start = jnp.asarray([1.0, 0.0, 0.0]), np.arange(n_time) == 0
+    straight = expected_statistics(jnp.asarray(log_likelihood), transition, initial, jnp.asarray(start))
+    turned = expected_statistics(
+        jnp.asarray(order.arrange(log_likelihood)),
+        transition,
+        initial,
+        jnp.asarray(order.arrange(start)),
+        order=order,
+    )
+    assert not bool(
+        expected_statistics(
+            jnp.asarray(log_likelihood), transition, initial, jnp.asarray(start), guard=False
+        ).trusted
+    )
+    np.testing.assert_allclose(straight.smoothed, order.restore(np.asarray(turned.smoothed)), atol=1e-6)
+    np.testing.assert_allclose(straight.transition_counts, turned.transition_counts, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(straight.log_likelihood, turned.log_likelihood, rtol=1e-6)
 
 
 def test_data_that_refer_to_other_bins_stay_whole(monkeypatch):

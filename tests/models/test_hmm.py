@@ -233,7 +233,7 @@ def test_a_checkpoint_of_another_fit_is_refused(truth, tmp_path):
 
 def test_starts_ignore_padding_and_units_never_seen():
     from neurodyn.inference.emissions import Gaussian
-    from neurodyn.models.hmm.layout import lay_out
+    from neurodyn.models.hmm.layout import fast_sequence, lay_out
     from neurodyn.models.hmm.starting import draw_starts
 
     rng = np.random.default_rng(4)
@@ -248,8 +248,8 @@ def test_starts_ignore_padding_and_units_never_seen():
 
     def found(values, mask):
         layout = lay_out(values, mask, strip=True)
-        data = Gaussian().prepare(layout.values, layout.mask, layout.start)
-        return draw_starts(jax.random.key(0), Gaussian(), data, layout, 3, 6)
+        sequence = fast_sequence(layout, Gaussian())
+        return draw_starts(jax.random.key(0), Gaussian(), sequence, layout, 3, 6)
 
     for one, other in zip(found(values, mask), found(longer, longer_mask), strict=True):
         np.testing.assert_array_equal(one.transition, other.transition)

@@ -1,18 +1,17 @@
 """Split-and-merge moves leave the local optima that starts end in."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from neurodyn import recording as rec
 from neurodyn.errors import ModelError
-from neurodyn.inference.em import Sequence, TransitionPrior
+from neurodyn.inference.em import TransitionPrior
 from neurodyn.inference.em_driver import Settings, run_restarts
 from neurodyn.inference.emissions import Gaussian, Poisson
 from neurodyn.inference.split_merge import proposals
 from neurodyn.models import HMM
-from neurodyn.models.hmm.layout import lay_out
+from neurodyn.models.hmm.layout import fast_sequence, lay_out
 from neurodyn.models.hmm.starting import from_labels, rearrange
 from neurodyn.simulate.markov import MarkovModel
 
@@ -38,13 +37,12 @@ def test_a_move_leaves_the_optimum_with_one_state_halved_and_two_in_one(poisson)
     wrong[(true == 3) & (np.random.default_rng(0).random(len(true)) < 0.5)] = 3
     emission = Poisson() if poisson else Gaussian()
     layout = lay_out(values, np.ones(values.shape, bool), strip=True)
-    data = emission.prepare(layout.values, layout.mask, layout.start)
-    sequence = Sequence(data, jnp.asarray(layout.start), jnp.asarray(layout.valid), None)
+    sequence = fast_sequence(layout, emission)
     prior, settings, key = TransitionPrior(), Settings(300, 1e-6, True), jax.random.key(0)
 
     def run(labels):
         padded = np.pad(labels, (0, len(layout.valid) - len(labels)))
-        start = from_labels(key, emission, data, layout, padded, K)
+        start = from_labels(key, emission, sequence, layout, padded, K)
         return run_restarts([start], sequence, emission, prior, settings)[0][0]
 
     stuck, good = run(wrong), run(true)

@@ -3,10 +3,14 @@
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from neurodyn.inference.segments import LONG, SEGMENT
+from neurodyn.inference.arrangement import IN_TIME
+from neurodyn.inference.em import Sequence
+from neurodyn.inference.emissions import Emission
+from neurodyn.inference.segments import LONG, SEGMENT, arrangement_of
 from neurodyn.recording import arrays
 
 
@@ -108,3 +112,15 @@ def lay_out(values: np.ndarray, mask: np.ndarray, *, strip: bool) -> Layout:
     valid = np.zeros(size, bool)
     valid[: len(index)] = True
     return Layout(flat_values, flat_mask, start, valid, index, (n_trials, n_time))
+
+
+def fast_sequence(layout: Layout, emission: Emission, covariates: jax.Array | None = None) -> Sequence:
+    """The recording as expectation-maximisation takes it, its bins in the order that is fastest.
+
+    What looks back in time, an autoregression or transitions with covariates, needs the order of time.
+    """
+    free = emission.reach == 0 and covariates is None
+    order = arrangement_of(len(layout.start)) if free else IN_TIME
+    start, valid = order.arrange(layout.start), order.arrange(layout.valid)
+    data = emission.prepare(order.arrange(layout.values), order.arrange(layout.mask), start)
+    return Sequence(data, jnp.asarray(start), jnp.asarray(valid), covariates, order)

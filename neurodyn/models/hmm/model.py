@@ -11,14 +11,14 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NeurodynWarning, RecordingError
-from neurodyn.inference.em import Sequence, TransitionPrior
+from neurodyn.inference.em import TransitionPrior
 from neurodyn.inference.em_driver import Run, Settings, run_restarts
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.models.base import Model, Trace
 from neurodyn.models.hmm.choices import emission_for, named_emission
 from neurodyn.models.hmm.covariates import standardisation, transition_covariates
 from neurodyn.models.hmm.fit import HMMFit
-from neurodyn.models.hmm.layout import Layout, lay_out, working_arrays
+from neurodyn.models.hmm.layout import Layout, fast_sequence, lay_out, working_arrays
 from neurodyn.models.hmm.starting import draw_starts, given_start, rearrange, reseed
 from neurodyn.models.hmm.states import agreement, permute, to_dataset
 
@@ -183,15 +183,14 @@ class HMM(Model):
                 f"activity has {n_bins} observed time bins for {self.n_states} states; give a longer recording or "
                 "fewer states."
             )
-        data = emission.prepare(layout.values, layout.mask, layout.start)
         covariates, scaling = _covariates(self.transition_covariates, recording, seen, layout)
-        sequence = Sequence(data, jnp.asarray(layout.start), jnp.asarray(layout.valid), covariates)
+        sequence = fast_sequence(layout, emission, covariates)
         prior = TransitionPrior(concentration=float(self.concentration), sticky=float(self.sticky))
         if options["start_parameters"] is not None:
             layout = layout._replace(values=layout.values[:0].copy())
             starts = [given_start(options["start_parameters"], self.n_states, recording, dtype, emission)]
         else:
-            starts = draw_starts(key, emission, data, layout, self.n_states, int(options["restarts"]))
+            starts = draw_starts(key, emission, sequence, layout, self.n_states, int(options["restarts"]))
         if covariates is not None:
             shape = (self.n_states, self.n_states, covariates.shape[1])
             starts = [
@@ -229,8 +228,8 @@ class HMM(Model):
             parameters = permute(parameters, np.argsort(-best.occupancy, kind="stable"), emission.dimensions)
         dataset = to_dataset(parameters, emission, recording)
         if isinstance(emission, AutoregressiveGaussian):
-            dataset["reference_mean"] = ("unit", np.asarray(data.centre))
-            dataset["reference_deviation"] = ("unit", np.asarray(data.scale))
+            dataset["reference_mean"] = ("unit", np.asarray(sequence.data.centre))
+            dataset["reference_deviation"] = ("unit", np.asarray(sequence.data.scale))
         if scaling is not None:
             names = list(self.transition_covariates)
             dataset = dataset.assign_coords(covariate=names)

@@ -29,7 +29,7 @@ PRIOR_STAY = 0.9
 
 
 def draw_starts(
-    key: jax.Array, emission: Emission, data: Any, layout: Layout, n_states: int, n_restarts: int
+    key: jax.Array, emission: Emission, sequence: Sequence, layout: Layout, n_states: int, n_restarts: int
 ) -> list[HMMParameters]:
     """Parameters from several clusterings of the bins into states."""
     # Neither padding nor a unit never seen may move a start.
@@ -46,7 +46,7 @@ def draw_starts(
         kind=kind_of(emission),
     )
     labels = [np.pad(one.labels, (0, padding)) for one in found]
-    return [from_labels(key, emission, data, layout, one, n_states) for one in labels]
+    return [from_labels(key, emission, sequence, layout, one, n_states) for one in labels]
 
 
 @light_jit(static_argnames=("emission",))
@@ -56,13 +56,14 @@ def _first_maximisation(key: jax.Array, data: Any, responsibilities: jax.Array, 
 
 
 def from_labels(
-    key: jax.Array, emission: Emission, data: Any, layout: Layout, labels: np.ndarray, n_states: int
+    key: jax.Array, emission: Emission, sequence: Sequence, layout: Layout, labels: np.ndarray, n_states: int
 ) -> HMMParameters:
     """One M-step from an assignment of bins to states; transitions are counted, with a weak prior."""
     seen = np.any(layout.mask, axis=1)
     responsibilities = np.zeros((len(labels), n_states), layout.values.dtype)
     responsibilities[seen, labels[seen]] = 1.0
-    emitted = _first_maximisation(key, data, jnp.asarray(responsibilities), emission=emission)
+    arranged = jnp.asarray(sequence.order.arrange(responsibilities))
+    emitted = _first_maximisation(key, sequence.data, arranged, emission=emission)
     inside = seen[1:] & seen[:-1] & ~layout.start[1:]
     counts = np.full((n_states, n_states), (1 - PRIOR_STAY) / max(n_states - 1, 1))
     np.fill_diagonal(counts, PRIOR_STAY if n_states > 1 else 1.0)
@@ -150,7 +151,7 @@ def rearrange(
         known |= {(one.merged, one.split) for one in found}
         padding = len(layout.valid) - size
         labels = [np.pad(one.labels, (0, padding)) for one in found]
-        starts = [from_labels(key, emission, sequence.data, layout, one, n_states) for one in labels]
+        starts = [from_labels(key, emission, sequence, layout, one, n_states) for one in labels]
         starts = [one._replace(weights=best.parameters.weights) for one in starts]
         tried, interrupted = run_restarts(starts, sequence, emission, prior, again)
         better = [run for run in tried if not run.failed and run.objective[-1] > best.objective[-1] + near]
@@ -192,7 +193,7 @@ def reseed(
         for position, state in enumerate(empty):
             labels[worst[position * share : (position + 1) * share]] = state
         start = from_labels(
-            jax.random.fold_in(key, attempt), emission, sequence.data, layout, labels, len(best.occupancy)
+            jax.random.fold_in(key, attempt), emission, sequence, layout, labels, len(best.occupancy)
         )
         again = settings._replace(checkpoint=None)
         runs, interrupted = run_restarts([start], sequence, emission, prior, again)
