@@ -1,6 +1,8 @@
 """In which order the bins of a recording lie in memory while expectation-maximisation runs."""
 
+import contextlib
 import dataclasses
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -33,6 +35,11 @@ class Arrangement:
     [0, 3, 1, 4, 2, 5]
     >>> order.restore(order.arrange(np.arange(6))).tolist()
     [0, 1, 2, 3, 4, 5]
+    >>> rows = np.arange(6)
+    >>> with order.in_place(rows):
+    ...     inside = rows.tolist()
+    >>> inside, rows.tolist()
+    ([0, 3, 1, 4, 2, 5], [0, 1, 2, 3, 4, 5])
     """
 
     segments: int = 1
@@ -51,6 +58,22 @@ class Arrangement:
             return rows
         parts = rows.reshape(self.segments, self.length, -1, *rows.shape[1:])
         return parts.swapaxes(1, 2).reshape(rows.shape)
+
+    @contextlib.contextmanager
+    def in_place(self, *arrays: np.ndarray) -> Iterator[None]:
+        """Arrays ``(time, ...)`` of the host are in this order inside the context; copies one segment at a time."""
+        one = dataclasses.replace(self, segments=1)
+
+        def turn(change: Callable[[np.ndarray], np.ndarray]) -> None:
+            for rows in arrays if self.length else ():
+                for segment in rows.reshape(self.segments, -1, *rows.shape[1:]):
+                    segment[:] = change(segment)
+
+        turn(one.arrange)
+        try:
+            yield
+        finally:
+            turn(one.restore)
 
 
 IN_TIME = Arrangement()

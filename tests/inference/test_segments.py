@@ -15,13 +15,14 @@ from neurodyn.inference.emissions import (
     Categorical,
     DiagonalGaussian,
     Gaussian,
+    LowRankGaussian,
     Poisson,
 )
 
 SEGMENT, N_SEGMENTS, N_UNITS = 240, 5, 3
 
 
-EVERY = [
+FAMILIES = [
     Gaussian(),
     Gaussian(covariance="tied"),
     DiagonalGaussian(),
@@ -29,7 +30,13 @@ EVERY = [
     Bernoulli(),
     Categorical(n_categories=2),
 ]
-EVERY = pytest.mark.parametrize("emission", EVERY, ids=lambda emission: type(emission).__name__)
+
+
+def name_of(emission):
+    return type(emission).__name__
+
+
+EVERY = pytest.mark.parametrize("emission", FAMILIES, ids=name_of)
 
 
 def problem(emission, n_states, missing=False, order=IN_TIME):
@@ -91,6 +98,19 @@ def test_the_order_of_the_bins_in_memory_changes_nothing(emission, missing, guar
     whole, _, found_whole = em_step(emission, TransitionPrior(), in_time, parameters, guard=guard)
     other, _, found_other = em_step(emission, TransitionPrior(), arranged, parameters, guard=guard)
     same(whole, other, found_whole, found_other, order)
+
+
+@pytest.mark.parametrize("emission", [*FAMILIES, AutoregressiveGaussian(), LowRankGaussian()], ids=name_of)
+def test_prepared_data_share_no_memory_with_the_host_arrays(emission):
+    values = np.ones((64, 2), np.float32)
+    values[::2] = 0
+    mask, start = np.ones(values.shape, bool), np.arange(64) == 0
+    mask[5, 1] = False
+    data = emission.prepare(values, mask, start)
+    before = [np.array(leaf) for leaf in jax.tree.leaves(data)]
+    values[:], mask[:], start[:] = 7, False, True
+    for one, other in zip(before, jax.tree.leaves(data), strict=True):
+        np.testing.assert_array_equal(one, np.asarray(other))
 
 
 def test_arranged_segments_equal_one_pass(monkeypatch):

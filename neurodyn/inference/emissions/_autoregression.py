@@ -79,10 +79,10 @@ def prepare_autoregression(
         variance[: len(unsure), (lag - 1) * n_units : lag * n_units] = lost * drift
     return AutoregressiveData(
         values=jnp.asarray(standard),
-        mask=jnp.asarray(mask),
+        mask=jnp.array(mask),
         history=jnp.asarray(history),
         history_variance=jnp.asarray(variance) if len(unsure) else None,
-        start=jnp.asarray(start),
+        start=jnp.array(start),
         usable=jnp.asarray(usable),
         complete=jnp.asarray(usable & known & mask.all(axis=1)),
         uncertain=jnp.asarray(padded, jnp.int32) if len(unsure) else None,

@@ -46,7 +46,7 @@ def prepare_independent(
     return IndependentData(
         values=jnp.asarray(filled),
         seen=jnp.asarray(seen),
-        mask=None if np.array_equal(seen, mask.all(axis=1)) else jnp.asarray(mask),
+        mask=None if np.array_equal(seen, mask.all(axis=1)) else jnp.array(mask),
         offset=jnp.asarray(np.zeros(len(values)) if offset is None else offset, dtype),
         average=jnp.asarray(average, dtype),
     )

@@ -55,7 +55,7 @@ class Emission(abc.ABC):
 
     @abc.abstractmethod
     def prepare(self, values: np.ndarray, mask: np.ndarray, start: np.ndarray) -> Any:
-        """Arrays for the other methods, from host arrays.
+        """Arrays for the other methods, from host arrays, none of whose memory they share: it is used again.
 
         Parameters
         ----------

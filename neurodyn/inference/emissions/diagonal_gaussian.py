@@ -90,7 +90,7 @@ class DiagonalGaussian(Emission):
         return DiagonalData(
             values=jnp.asarray(standardise(values, mask, centre, scale, dtype)),
             seen=jnp.asarray(seen),
-            mask=None if np.array_equal(seen, mask.all(axis=1)) else jnp.asarray(mask),
+            mask=None if np.array_equal(seen, mask.all(axis=1)) else jnp.array(mask),
             centre=jnp.asarray(centre, dtype),
             scale=jnp.asarray(scale, dtype),
         )

@@ -122,5 +122,6 @@ def fast_sequence(layout: Layout, emission: Emission, covariates: jax.Array | No
     free = emission.reach == 0 and covariates is None
     order = arrangement_of(len(layout.start)) if free else IN_TIME
     start, valid = order.arrange(layout.start), order.arrange(layout.valid)
-    data = emission.prepare(order.arrange(layout.values), order.arrange(layout.mask), start)
+    with order.in_place(layout.values, layout.mask):  # of a long recording every copy counts
+        data = emission.prepare(layout.values, layout.mask, start)
     return Sequence(data, jnp.asarray(start), jnp.asarray(valid), covariates, order)
