@@ -59,10 +59,14 @@ class Arrangement:
         parts = rows.reshape(self.segments, self.length, -1, *rows.shape[1:])
         return parts.swapaxes(1, 2).reshape(rows.shape)
 
+    def of_one_segment(self) -> "Arrangement":
+        """The order inside a single segment."""
+        return dataclasses.replace(self, segments=1)
+
     @contextlib.contextmanager
     def in_place(self, *arrays: np.ndarray) -> Iterator[None]:
         """Arrays ``(time, ...)`` of the host are in this order inside the context; copies one segment at a time."""
-        one = dataclasses.replace(self, segments=1)
+        one = self.of_one_segment()
 
         def turn(change: Callable[[np.ndarray], np.ndarray]) -> None:
             for rows in arrays if self.length else ():

@@ -45,6 +45,7 @@ class Settings(NamedTuple):
     checkpoint: str | os.PathLike[str] | None = None
     checkpoint_seconds: float = 60.0
     survivors: int = SURVIVORS
+    screen_steps: int = SCREEN_STEPS
 
 
 class Run(NamedTuple):
@@ -88,7 +89,7 @@ def run_restarts(
 ) -> tuple[list[Run], bool]:
     """Run every start to its end, in one batch where the work is small enough to gain from it.
 
-    Where it is not, all starts make `SCREEN_STEPS` steps and the best ``settings.survivors`` of them go on.
+    Where it is not, all starts make ``settings.screen_steps`` steps and the best ``settings.survivors`` of them go on.
 
     Parameters
     ----------
@@ -163,7 +164,7 @@ def _schedule(groups: list[EMState], settings: Settings) -> Iterator[_Turn]:
     chosen = list(range(len(groups)))
     if len(groups) > settings.survivors:
         for index in chosen:
-            yield _Turn(index, min(SCREEN_STEPS, settings.max_iterations))
+            yield _Turn(index, min(settings.screen_steps, settings.max_iterations))
         scores = [_objective(state)[-1] if int(state.n_accepted) else -np.inf for state in groups]
         chosen = sorted(np.argsort(scores)[::-1][: settings.survivors].tolist())
     for index in chosen:

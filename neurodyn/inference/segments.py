@@ -7,7 +7,6 @@ there are no more states than units; else they are computed twice. The result
 is that of one pass over the whole recording.
 """
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -111,7 +110,7 @@ def segmented_expectations(
     """
     n_time, n_states = start.shape[0], initial.shape[0]
     n_segments, length = n_time // segment, order.length or default_block_length(segment)
-    order = dataclasses.replace(order, segments=1)  # of each segment
+    order = order.of_one_segment()
     start = start.at[0].set(True)
 
     def take(index: Array, parts: blocks.Blocks | None = None) -> tuple[Any, Array, Array, blocks.Blocks]:

@@ -12,16 +12,18 @@ import xarray as xr
 
 from neurodyn.errors import ModelError, NeurodynWarning, RecordingError
 from neurodyn.inference.em import TransitionPrior
-from neurodyn.inference.em_driver import Run, Settings, run_restarts
+from neurodyn.inference.em_driver import SCREEN_STEPS, Run, Settings, run_restarts
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.models.base import Model, Trace
 from neurodyn.models.hmm.choices import emission_for, named_emission
 from neurodyn.models.hmm.covariates import standardisation, transition_covariates
 from neurodyn.models.hmm.fit import HMMFit
 from neurodyn.models.hmm.layout import Layout, fast_sequence, lay_out, working_arrays
-from neurodyn.models.hmm.starting import draw_starts, given_start, rearrange, reseed
+from neurodyn.models.hmm.starting import draw_starts, given_start, hurry, rearrange, reseed
 from neurodyn.models.hmm.states import agreement, permute, to_dataset
 
+# After incremental passes a start stands where it will stay: few exact steps tell the leaders.
+SCREEN_STEPS_AFTER = 3
 STARTS = ("auto", "trial", "stationary")
 
 
@@ -78,7 +80,10 @@ class HMM(Model):
     Options of `fit`: ``restarts`` (default 8) runs from different starts, of which the best training
     objective is kept (of long recordings, the three leading after 24 steps are finished);
     ``split_merge_rounds`` (5) attempts, where the starts disagree, to leave a local optimum by splitting one
-    state and merging two others (0: none); ``start_parameters`` (a Dataset as in `HMMFit.parameters`) begins there instead;
+    state and merging two others (0: none); ``incremental_passes`` (0) over a recording of half a million bins and
+    more, during which the parameters move after every 65,280 bins, before the exact steps begin: a start then
+    comes near its optimum in two or three passes; ``start_parameters`` (a Dataset as in `HMMFit.parameters`)
+    begins there instead;
     ``max_iterations`` (1000), ``tolerance`` (1e-6 nats per bin, two plain steps in a row), ``accelerate``
     (True), ``progress`` (an object with ``update(fraction, text)``), ``checkpoint`` (a path; a killed fit
     resumes from it to the same numbers), ``checkpoint_seconds`` (60).
@@ -91,7 +96,8 @@ class HMM(Model):
     ----------
     Rabiner (1989), Proceedings of the IEEE 77, doi:10.1109/5.18626. Acceleration: Varadhan and Roland
     (2008), Scandinavian Journal of Statistics 35, doi:10.1111/j.1467-9469.2007.00585.x. Split and merge: Ueda,
-    Nakano, Ghahramani and Hinton (2000), Neural Computation 12, doi:10.1162/089976600300015088.
+    Nakano, Ghahramani and Hinton (2000), Neural Computation 12, doi:10.1162/089976600300015088. Incremental
+    steps: Neal and Hinton (1998), Learning in Graphical Models, doi:10.1007/978-94-011-5014-9_12.
 
     Examples
     --------
@@ -106,11 +112,18 @@ class HMM(Model):
 
     name: ClassVar[str] = "hmm"
     kinds: ClassVar[frozenset[str]] = frozenset({"continuous", "count", "binary", "categorical"})
-    citations: ClassVar[tuple[str, ...]] = ("rabiner1989", "dempster1977", "varadhan2008", "ueda2000")
+    citations: ClassVar[tuple[str, ...]] = (
+        "rabiner1989",
+        "dempster1977",
+        "varadhan2008",
+        "ueda2000",
+        "neal1998",
+    )
     fit_options: ClassVar[Mapping[str, Any]] = {
         "restarts": 8,
         "start_parameters": None,
         "split_merge_rounds": 5,
+        "incremental_passes": 0,
         "max_iterations": 1000,
         "tolerance": 1e-6,
         "accelerate": True,
@@ -197,7 +210,11 @@ class HMM(Model):
                 one if one.weights is not None else one._replace(weights=jnp.zeros(shape, covariates.dtype))
                 for one in starts
             ]
+        passes = int(options["incremental_passes"])
+        if passes:
+            starts = hurry(key, starts, sequence, emission, prior, passes, options["progress"])
         settings = Settings(
+            screen_steps=SCREEN_STEPS_AFTER if passes else SCREEN_STEPS,
             max_iterations=int(options["max_iterations"]),
             tolerance=float(options["tolerance"]),
             accelerate=bool(options["accelerate"]),
@@ -213,7 +230,7 @@ class HMM(Model):
                 "no start of hmm took a single step, because its likelihood is not finite; look for a unit without "
                 "observed entries or with extreme values, and rescale or drop it."
             )
-        best = _best(runs)
+        best = _best(runs, settings.max_iterations)
         searching = options["start_parameters"] is None
         if not interrupted and searching and len(starts) > 1:
             rounds = int(options["split_merge_rounds"])
@@ -256,7 +273,12 @@ def _covariates(
 
 def _check_options(options: dict[str, Any]) -> None:
     """Refuse options out of range by name."""
-    for name, least in (("restarts", 1), ("max_iterations", 1), ("split_merge_rounds", 0)):
+    for name, least in (
+        ("restarts", 1),
+        ("max_iterations", 1),
+        ("split_merge_rounds", 0),
+        ("incremental_passes", 0),
+    ):
         value = options[name]
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ModelError(f"{name} is {value!r}; it must be a whole number, {least} or more.")
@@ -264,10 +286,14 @@ def _check_options(options: dict[str, Any]) -> None:
         raise ModelError(f"tolerance is {options['tolerance']!r}; it must be 0 or more (nats per bin).")
 
 
-def _best(runs: list[Run]) -> Run:
-    """The run with the highest final objective among those that did not fail, if any."""
+def _best(runs: list[Run], max_iterations: int) -> Run:
+    """The run with the highest final objective among those that came to an end and did not fail, if any.
+
+    A run screened out can lie above the leaders by a rounding error only.
+    """
     sound = [run for run in runs if not run.failed] or runs
-    return max(sound, key=lambda run: run.objective[-1])
+    ended = [run for run in sound if run.converged or run.n_steps >= max_iterations] or sound
+    return max(ended, key=lambda run: run.objective[-1])
 
 
 def _trace(

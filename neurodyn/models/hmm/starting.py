@@ -15,7 +15,10 @@ from neurodyn.inference.em_driver import Run, Settings, run_restarts
 from neurodyn.inference.em_state import HMMParameters
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.initialise import METHODS, starts
+from neurodyn.inference.progress import Progress
+from neurodyn.inference.segments import LONG, segment_length
 from neurodyn.inference.split_merge import proposals
+from neurodyn.inference.stochastic import incremental_fit
 from neurodyn.models.base import Fit
 from neurodyn.models.hmm.layout import Layout
 from neurodyn.models.hmm.states import from_dataset
@@ -78,6 +81,35 @@ def from_labels(
         jnp.asarray(counts / counts.sum(axis=1, keepdims=True), dtype),
         emitted,
     )
+
+
+def hurry(
+    key: jax.Array,
+    starts: list[HMMParameters],
+    sequence: Sequence,
+    emission: Emission,
+    prior: TransitionPrior,
+    n_passes: int,
+    progress: Progress | None,
+) -> list[HMMParameters]:
+    """Every start some incremental passes further; interrupted, those not yet treated stay as they are."""
+    n_time = sequence.start.shape[0]
+    if sequence.covariates is not None or not segment_length(n_time, sequence.data):
+        raise ModelError(
+            f"incremental_passes is {n_passes}, but this recording cannot be cut into segments: it needs at least "
+            f"{LONG:,} bins (it has {n_time:,} with padding), each observed whole or not at all, no "
+            "autoregression and no transition covariates; set incremental_passes to 0."
+        )
+    done = list(starts)
+    try:
+        for position, start in enumerate(starts):
+            seed = int(jax.random.randint(jax.random.fold_in(key, position), (), 0, 2**31 - 1))
+            done[position] = incremental_fit(seed, start, sequence, emission, prior, n_passes, progress)
+    except KeyboardInterrupt:
+        warnings.warn(
+            "interrupted during the incremental passes; exact steps go on from here.", NeurodynWarning
+        )
+    return done
 
 
 def given_start(
