@@ -213,7 +213,7 @@ class AutoregressiveGaussian(Emission):
         return data.centre + data.scale * expected, data.scale**2 * variance
 
     def sample(self, key: Array, parameters: Parameters, states: Int[Array, " time"]) -> Array:
-        """One trial, bin after bin, from a history of zeros."""
+        """One trial, bin after bin, from a history of zeros: draw a lead, and drop it."""
         n_units = parameters["intercept"].shape[1]
         factor = jnp.linalg.cholesky(parameters["covariance"])
         noise = jax.random.normal(key, (*states.shape, n_units), factor.dtype)

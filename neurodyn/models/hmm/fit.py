@@ -1,7 +1,6 @@
 """A fitted hidden Markov model and its verbs."""
 
 import dataclasses
-import functools
 from typing import Any, cast
 
 import jax
@@ -16,6 +15,7 @@ from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import Messages
 from neurodyn.models.base import Prediction
 from neurodyn.models.hmm.covariates import transition_covariates
+from neurodyn.models.hmm.drawing import LEAD, draw_before, draw_paths, driving_covariates
 from neurodyn.models.hmm.layout import Layout, lay_out, working_arrays
 from neurodyn.models.hmm.states import (
     decode,
@@ -151,17 +151,24 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
         return result
 
     def _simulate(self, n_time: int, n_trials: int, key: jax.Array, options: dict[str, Any]) -> xr.Dataset:
-        """Ancestral sampling of states, then of observations."""
+        """Ancestral sampling of states, then of observations.
+
+        Transitions that depend on covariates need the option ``covariates``, a recording that has them.
+        """
+        given = options.pop("covariates", None)
         if options:
-            raise ModelError(f"simulate got the unknown option {sorted(options)[0]!r}; it takes no options.")
-        if "covariate_mean" in self.parameters:
-            raise ModelError(
-                "the transitions depend on covariates, so simulate cannot draw states without them."
-            )
+            raise ModelError(f"simulate got the unknown option {sorted(options)[0]!r}; it takes covariates.")
         parameters = self.arrays()
-        key_states, key_values = jax.random.split(key)
-        states = _draw_paths(key_states, parameters, n_time, n_trials)
-        values = np.asarray(draw_values(key_values, parameters, states, emission=self.emission))
+        key_states, key_before, key_values = jax.random.split(key, 3)
+        covariates = np.zeros((n_trials, n_time, 0))
+        if "covariate_mean" in self.parameters:
+            covariates = driving_covariates(given, self.parameters, n_time, n_trials)
+        states = draw_paths(key_states, parameters, jnp.asarray(covariates, parameters.transition.dtype))
+        lead = LEAD * min(self.emission.reach, 1)
+        stationary = jnp.asarray(stationary_distribution(self.parameters["transition"].values))
+        before = draw_before(key_before, states[:, 0], parameters.transition, stationary, lead)
+        paths = jnp.concatenate([before, states], axis=1)
+        values = np.asarray(draw_values(key_values, parameters, paths, emission=self.emission))[:, lead:]
         kind = self.parameters["kind"].values if "kind" in self.parameters.coords else "continuous"
         recording = make(
             values,
@@ -219,21 +226,3 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
         moved = self.parameters.isel(state=order, state_next=order)
         moved = moved.assign_coords(state=np.arange(len(order)), state_next=np.arange(len(order)))
         return dataclasses.replace(self, parameters=moved)
-
-
-@functools.partial(jax.jit, static_argnames=("n_time", "n_trials"))
-def _draw_paths(key: jax.Array, parameters: HMMParameters, n_time: int, n_trials: int) -> jax.Array:
-    """State paths ``(trial, time)`` from the chain's prior."""
-    log_transition = jnp.log(parameters.transition)
-
-    def step(state: jax.Array, step_key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        following = jax.random.categorical(step_key, log_transition[state])
-        return following, following
-
-    def one(trial_key: jax.Array) -> jax.Array:
-        first_key, rest_key = jax.random.split(trial_key)
-        first = jax.random.categorical(first_key, jnp.log(parameters.initial))
-        _, rest = jax.lax.scan(step, first, jax.random.split(rest_key, n_time - 1))
-        return jnp.concatenate([first[None], rest])
-
-    return jax.vmap(one)(jax.random.split(key, n_trials))
