@@ -178,12 +178,18 @@ def test_errors_of_answers_are_found():
     assert equality.largest_errors(ours, theirs)[1] == np.inf
 
 
-def test_the_number_of_states_is_chosen_without_the_scored_fold():
-    scores = {1: np.zeros(3), 2: np.array([1.0, 1.0, 1.0]), 3: np.array([9.0, 0.0, 0.0])}
-    assert hcp.chosen_without(scores, 0) == 2
-    gain, states = hcp.gains(scores)
-    assert states == [2, 3, 3]
-    assert gain.tolist() == [1.0, 0.0, 0.0]
+def test_states_and_strength_are_chosen_without_the_scored_fold():
+    scores = {
+        (1, 0): np.zeros(3),
+        (1, 100): np.array([9.0, -1.0, -1.0]),
+        (2, 0): np.array([1.0, 1.0, 1.0]),
+        (3, 100): np.array([9.0, 0.0, 0.0]),
+    }
+    assert hcp.chosen_without(scores, 0) == (2, 0)
+    assert hcp.chosen_without(scores, 1, single=True) == (1, 100)
+    gain, settings = hcp.gains(scores)
+    assert settings == [(2, 0), (3, 100), (3, 100)]
+    assert gain.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_the_allowed_gap():
