@@ -1,4 +1,4 @@
-"""Resting fMRI: number of states and prior strength by held-out blocks and by held-out subject, and one-step errors beside AR(p)."""
+"""Resting fMRI: states and prior strength by held-out blocks and by held-out subject, one-step errors beside AR(p)."""
 
 import itertools
 from collections.abc import Iterable, Mapping

@@ -255,8 +255,13 @@ def fingerprint(recording: xr.Dataset) -> str:
         digest.update(repr((name, variable.dims, variable.shape)).encode())
         for block in _blocks(variable.values.reshape(-1)):
             mask = ~np.isnan(block)
-            digest.update(np.packbits(mask).tobytes())
-            digest.update(np.where(mask, block, 0).astype("<f8").__add__(0.0).tobytes())
+            if mask.all():
+                packed, filled = np.full(-(-block.size // 8), 255, np.uint8), block
+                packed[-1:] = np.packbits(mask[-(block.size % 8 or 8) :])
+            else:
+                packed, filled = np.packbits(mask), np.where(mask, block, 0)
+            digest.update(packed.data)
+            digest.update(np.add(filled, 0.0, dtype="<f8").data)  # -0 becomes 0
     for name in ("unit", "trial", "kind", "n_bins", "covariate", "available", "role"):
         if name in recording.coords:
             digest.update(repr((name, [str(value) for value in np.ravel(recording[name].values)])).encode())

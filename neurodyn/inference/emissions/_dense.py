@@ -24,6 +24,7 @@ from neurodyn.inference.emissions._standardise import (
 )
 from neurodyn.inference.emissions._time import column_chunk, map_columns, sum_columns
 from neurodyn.inference.emissions.base import as_mask, working_dtype
+from neurodyn.inference.rows import all_observed
 
 
 class DenseData(eqx.Module):
@@ -45,7 +46,7 @@ def prepare_dense(values: np.ndarray, mask: np.ndarray) -> DenseData:
     centre, scale = centre_and_scale(values, mask)
     return DenseData(
         values=jnp.asarray(standardise(values, mask, centre, scale, dtype, turned=True)),
-        complete=jnp.asarray(mask.all(axis=1)),
+        complete=jnp.asarray(all_observed(mask)),
         centre=jnp.asarray(centre, dtype),
         scale=jnp.asarray(scale, dtype),
         groups=missing_groups(mask),

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 from neurodyn.errors import ModelError
 from neurodyn.inference.emissions._time import chunk_length, map_time, sum_time
 from neurodyn.inference.emissions.base import working_dtype
+from neurodyn.inference.rows import all_observed, any_observed
 
 _HOST_CHUNK = 65_536
 
@@ -38,7 +39,7 @@ def prepare_independent(
     values, mask = np.asarray(values), np.asarray(mask, bool)
     dtype = working_dtype(values)
     filled = np.where(mask, values, 0).astype(dtype)
-    seen = mask.any(axis=1)
+    seen = any_observed(mask)
     count = mask.sum(axis=0)
     total = filled.sum(axis=0, dtype=float)
     ceiling = np.maximum(highest * np.maximum(count, 1) - 0.5, 0.5)
@@ -46,7 +47,7 @@ def prepare_independent(
     return IndependentData(
         values=jnp.asarray(filled),
         seen=jnp.asarray(seen),
-        mask=None if np.array_equal(seen, mask.all(axis=1)) else jnp.array(mask),
+        mask=None if np.array_equal(seen, all_observed(mask)) else jnp.array(mask),
         offset=jnp.asarray(np.zeros(len(values)) if offset is None else offset, dtype),
         average=jnp.asarray(average, dtype),
     )

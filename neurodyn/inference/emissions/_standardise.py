@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from neurodyn.inference.rows import all_observed, any_observed
+
 _SAMPLE_ROWS = 50_000
+
 _HOST_CHUNK = 8_192
 
 
@@ -37,7 +40,7 @@ def centre_and_scale(
     them, so evenly spaced rows serve for long recordings. Rows without observations are
     skipped first: padding changes nothing.
     """
-    rows = np.flatnonzero(mask.any(axis=1))
+    rows = np.flatnonzero(any_observed(mask))
     rows = rows[:: max(1, len(rows) // _SAMPLE_ROWS)]
     n_units = values.shape[1]
     centre, scale = np.zeros(n_units), np.ones(n_units)
@@ -71,7 +74,7 @@ def standardise(
     rows = result.T if turned else result
     for first in range(0, len(values), _HOST_CHUNK):
         part = slice(first, first + _HOST_CHUNK)
-        seen = np.where(mask[part], values[part], centre)
+        seen = values[part] if mask[part].all() else np.where(mask[part], values[part], centre)
         rows[part] = (seen - centre) / scale
     return result
 
@@ -79,8 +82,7 @@ def standardise(
 def missing_groups(mask: Bool[np.ndarray, "time unit"]) -> tuple[MissingGroup, ...]:
     """Rows observed in part, grouped by how many entries they miss (powers of two)."""
     n_bins, n_units = mask.shape
-    observed = mask.sum(axis=1)
-    partial = np.flatnonzero((observed > 0) & (observed < n_units))
+    partial = np.flatnonzero(any_observed(mask) & ~all_observed(mask))
     if partial.size == 0:
         return ()
     packed = np.packbits(mask[partial], axis=1)

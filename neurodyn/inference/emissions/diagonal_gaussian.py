@@ -17,6 +17,7 @@ from neurodyn.inference.emissions._standardise import centre_and_scale, standard
 from neurodyn.inference.emissions._time import chunk_length, map_time, sum_time
 from neurodyn.inference.emissions.base import Emission, Parameters, Statistics, as_mask, working_dtype
 from neurodyn.inference.emissions.gaussian import EMPTY, check_floor
+from neurodyn.inference.rows import all_observed, any_observed
 
 
 class DiagonalData(eqx.Module):
@@ -86,11 +87,11 @@ class DiagonalGaussian(Emission):
         mask = as_mask(mask)
         dtype = working_dtype(np.asarray(values))
         centre, scale = centre_and_scale(values, mask)
-        seen = mask.any(axis=1)
+        seen = any_observed(mask)
         return DiagonalData(
             values=jnp.asarray(standardise(values, mask, centre, scale, dtype)),
             seen=jnp.asarray(seen),
-            mask=None if np.array_equal(seen, mask.all(axis=1)) else jnp.array(mask),
+            mask=None if np.array_equal(seen, all_observed(mask)) else jnp.array(mask),
             centre=jnp.asarray(centre, dtype),
             scale=jnp.asarray(scale, dtype),
         )

@@ -10,6 +10,7 @@ import xarray as xr
 from neurodyn.inference.arrangement import IN_TIME
 from neurodyn.inference.em import Sequence
 from neurodyn.inference.emissions import Emission
+from neurodyn.inference.rows import any_observed
 from neurodyn.inference.segments import LONG, SEGMENT, arrangement_of
 from neurodyn.recording import arrays
 
@@ -94,7 +95,7 @@ def lay_out(values: np.ndarray, mask: np.ndarray, *, strip: bool) -> Layout:
         stripped data would fit into half of it, so that folds of one recording share a compiled function.
     """
     n_trials, n_time, n_units = values.shape
-    seen = np.any(mask, axis=2)
+    seen = any_observed(mask)
     if strip:
         last = np.where(np.any(seen, axis=1), n_time - np.argmax(seen[:, ::-1], axis=1), 0)
     else:
@@ -105,8 +106,9 @@ def lay_out(values: np.ndarray, mask: np.ndarray, *, strip: bool) -> Layout:
     size = whole if 2 * len(index) > whole else bucket(len(index))
     flat_values = np.zeros((size, n_units), values.dtype)
     flat_mask = np.zeros((size, n_units), bool)
-    flat_values[: len(index)] = values.reshape(-1, n_units)[index]
-    flat_mask[: len(index)] = mask.reshape(-1, n_units)[index]
+    rows = slice(len(index)) if len(index) and index[-1] == len(index) - 1 else index
+    flat_values[: len(index)] = values.reshape(-1, n_units)[rows]
+    flat_mask[: len(index)] = mask.reshape(-1, n_units)[rows]
     start = np.ones(size, bool)
     start[: len(index)] = (index % n_time) == 0
     valid = np.zeros(size, bool)

@@ -14,6 +14,7 @@ from neurodyn.errors import ModelError, NeurodynWarning, RecordingError
 from neurodyn.inference.em import TransitionPrior
 from neurodyn.inference.em_driver import SCREEN_STEPS, Run, Settings, run_restarts
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
+from neurodyn.inference.rows import any_observed
 from neurodyn.models.base import Model, Trace
 from neurodyn.models.hmm.choices import emission_for, named_emission
 from neurodyn.models.hmm.covariates import standardisation, transition_covariates
@@ -182,10 +183,10 @@ class HMM(Model):
                 "activity is NaN everywhere, so there is nothing to fit; unhide some entries."
             )
         layout = lay_out(values, mask, strip=True)
-        dtype, n_trials = values.dtype, int(mask.any(axis=(1, 2)).sum())
-        seen = np.asarray(mask.any(axis=2))
+        seen = any_observed(mask)
+        dtype, n_trials = values.dtype, int(seen.any(axis=1).sum())
         del values, mask  # of a long recording every copy counts
-        n_bins = int(layout.mask.any(axis=1).sum())
+        n_bins = int(any_observed(layout.mask).sum())
         if n_bins <= self.reach:
             raise RecordingError(
                 f"activity has {n_bins} observed time bins, but the emission reaches {self.reach} bins back; give a "

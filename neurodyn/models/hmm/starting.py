@@ -16,6 +16,7 @@ from neurodyn.inference.em_state import HMMParameters
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.initialise import METHODS, starts
 from neurodyn.inference.progress import Progress
+from neurodyn.inference.rows import any_observed
 from neurodyn.inference.segments import LONG, segment_length
 from neurodyn.inference.split_merge import proposals
 from neurodyn.inference.stochastic import incremental_fit
@@ -62,7 +63,7 @@ def from_labels(
     key: jax.Array, emission: Emission, sequence: Sequence, layout: Layout, labels: np.ndarray, n_states: int
 ) -> HMMParameters:
     """One M-step from an assignment of bins to states; transitions are counted, with a weak prior."""
-    seen = np.any(layout.mask, axis=1)
+    seen = any_observed(layout.mask)
     responsibilities = np.zeros((len(labels), n_states), layout.values.dtype)
     responsibilities[seen, labels[seen]] = 1.0
     arranged = jnp.asarray(sequence.order.arrange(responsibilities))
@@ -159,7 +160,7 @@ def rearrange(
     Where all finished starts, of more than one kind, ended in the same optimum it is taken for the global one.
     """
     n_states, size = len(best.occupancy), len(layout.index)
-    near = AGREEMENT * max(int(layout.mask.any(axis=1).sum()), 1)
+    near = AGREEMENT * max(int(any_observed(layout.mask).sum()), 1)
     if not best.converged or _settled(best, runs, near, kind_of(emission)):
         return best, False
     units = layout.mask[:size].any(axis=0)
@@ -219,7 +220,7 @@ def reseed(
         if not len(empty) or best.failed:
             return best, False
         labels = best.path.astype(int)
-        seen = np.flatnonzero(layout.mask.any(axis=1))
+        seen = np.flatnonzero(any_observed(layout.mask))
         worst = seen[np.argsort(best.log_normalizer[seen])]
         share = max(len(seen) // (4 * len(best.occupancy)), 1)
         for position, state in enumerate(empty):
