@@ -49,7 +49,7 @@ def scores(comparison: "Comparison") -> None:
 
     from neurodyn.report.scores import has_values, headline_metrics, metric_name
     from neurodyn.report.style import number
-    from neurodyn.report.words import main_metric, ranked, span
+    from neurodyn.report.words import ceiling_notes, main_metric, ranked, span
 
     if comparison.parts:
         for name, part in comparison.parts.items():
@@ -87,6 +87,8 @@ def scores(comparison: "Comparison") -> None:
             if np.isfinite(float(table["floor"].sel(metric=metric)))
         ]
         console().print(f"  floor: {'; '.join(floors)}" if floors else "", style="dim")
+        for line in ceiling_notes(table.sel(protocol=protocol, metric=metrics)):
+            console().print(f"  {escape(line)}", style="dim")
 
 
 def sweep(found: "Sweep") -> None:

@@ -125,6 +125,12 @@ def paragraph(comparison: "Comparison", recording: xr.Dataset | None) -> str:
         "from the "
         "best baseline are paired, with p values by Student's t and Holm's correction over models."
     )
+    if "ceiling" in scores and bool(np.isfinite(scores["ceiling"]).any()):
+        parts.append(
+            "Ceilings put measured data in place of a model: averages over training trials, smoothed over time and "
+            "extrapolated from all and from half of them to infinitely many repeats, or the functional connectivity "
+            "of the training part."
+        )
     tried = tuple(dict.fromkeys(null.null for null in comparison.nulls))
     if tried:
         named = ", ".join(tried).replace("_", " ")

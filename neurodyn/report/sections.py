@@ -78,9 +78,9 @@ def score_section(comparison: "Comparison", dpi: float, identity: str = "scores"
     parts = [
         "<p>Dots are scores on data the model never saw, bars their intervals; models are filled, baselines "
         "hollow. "
-        "The dashed grey line is the floor, what a prediction reaches that knows nothing; the green one, "
-        "where shown, "
-        "is perfection. Diamonds are scores on a null recording, "
+        "The dashed grey line is the floor, what a prediction reaches that knows nothing. The solid green line in "
+        "its band is the ceiling: the measured data of one part in place of a model of another; the dashed green "
+        "one, where shown, is perfection. Diamonds are scores on a null recording, "
         "in which what is to be found was destroyed.</p>"
     ]
     for protocol in table_of["protocol"].values.astype(str):
@@ -93,6 +93,7 @@ def score_section(comparison: "Comparison", dpi: float, identity: str = "scores"
             continue
         parts.append(figure(_score_drawing(comparison, protocol, shown), dpi))
         parts.append(_score_table(comparison, protocol))
+        parts.append(_ceiling_notes(table_of.sel(protocol=protocol)))
     reasons = words.reasons(comparison)
     if reasons:
         parts.append(
@@ -142,7 +143,11 @@ def _score_table(comparison: "Comparison", protocol: str) -> str:
             label = text(f"{null.model} on {null.null.replace('_', ' ')}{mark}")
             rows.append([label, cells[0], "", "", *cells[1:], ""])
             classes.append("bound")
-    for label, coordinate in (("floor: knows nothing", "floor"), ("ceiling: perfection", "perfect")):
+    stands = _ceiling_cells(here, metrics)
+    if stands:
+        rows.append(["ceiling: data against data", stands[0], "", "", *stands[1:], ""])
+        classes.append("bound")
+    for label, coordinate in (("floor: knows nothing", "floor"), ("perfection", "perfect")):
         limits = [float(here[coordinate].sel(metric=m)) for m in metrics]
         if np.isfinite(limits).any():
             cells = [number(v) if np.isfinite(v) else "no bound" for v in limits]
@@ -152,6 +157,28 @@ def _score_table(comparison: "Comparison", protocol: str) -> str:
     level = comparison.scores.attrs.get("level", 0.95)
     caption = f"{protocol}: {entries:,} held-out entries; brackets are {level:.0%} intervals, bold the best of a column"
     return table(header, rows, caption=caption, classes=classes)
+
+
+def _ceiling_cells(here: xr.Dataset, metrics: list[str]) -> list[str]:
+    """Data against data under every metric, or a dash that says why there is none; empty where it was not asked."""
+    if "ceiling" not in here:
+        return []
+    cells = []
+    for metric in metrics:
+        column = here.sel(metric=metric)
+        if np.isfinite(float(column["ceiling"])):
+            ends = words.span(column["ceiling_lower"], column["ceiling_upper"])
+            cells.append(f"{number(column['ceiling'])}<small>{ends}</small>")
+        else:
+            cells.append(f'<span title="{text(column["ceiling_note"].values)}">none</span>')
+    return cells
+
+
+def _ceiling_notes(here: xr.Dataset) -> str:
+    """What the ceilings of a protocol are, and why others are missing, one line for each reason."""
+    lines = words.ceiling_notes(here)
+    items = "".join(f"<li>{text(line)}</li>" for line in lines)
+    return f'<p class="quiet">The ceiling</p><ul class="quiet">{items}</ul>' if items else ""
 
 
 def _cell(column: xr.Dataset, name: str, comparison: "Comparison", protocol: str, metric: str) -> str:

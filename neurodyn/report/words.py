@@ -106,13 +106,14 @@ def finding(comparison: "Comparison", protocol: str, metric: str) -> Finding:
             model=best,
             reference="",
             outcome=outcome,
-            sentence=f"{opening}{tail}.",
+            sentence=f"{opening}{tail}.{_ceiling(here)}",
         )
     outcome, judged = _judge(row, full_name(comparison, reference), sign)
     against = number(here["value"].sel(model=reference))
     text = f"{opening}; the best baseline, {full_name(comparison, reference)}, {against}. {judged}"
     if under:
         text += f" It is no better than the floor of {number(floor)}."
+    text += _ceiling(here)
     return Finding(
         protocol=protocol,
         metric=metric,
@@ -122,6 +123,33 @@ def finding(comparison: "Comparison", protocol: str, metric: str) -> Finding:
         sentence=text,
         under=under,
     )
+
+
+def _ceiling(here: xr.Dataset) -> str:
+    """Data against data in a sentence, where there is such a value."""
+    if "ceiling" not in here or not np.isfinite(float(here["ceiling"])):
+        return ""
+    ends = span(here["ceiling_lower"], here["ceiling_upper"])
+    return f" The ceiling, data against data, is {number(here['ceiling'])} {ends}".rstrip() + "."
+
+
+def ceiling_notes(here: xr.Dataset) -> list[str]:
+    """What the ceilings of one protocol are, and why others are missing, one line for each note."""
+    if "ceiling" not in here:
+        return []
+    found: dict[str, list[str]] = {}
+    for metric in here["metric"].values.astype(str):
+        note = str(here["ceiling_note"].sel(metric=metric).values)
+        if note and np.isfinite(here["value"].sel(metric=metric)).any():
+            value = float(here["ceiling"].sel(metric=metric))
+            shown = f" {number(value)}" if np.isfinite(value) else ""
+            found.setdefault(note, []).append(metric_name(metric) + shown)
+    return [
+        f"{note.rstrip('.')} ({', '.join(metrics)})."
+        if note.startswith("no ceiling")
+        else f"ceiling: {', '.join(metrics)} ({note})."
+        for note, metrics in found.items()
+    ]
 
 
 def _judge(row: xr.Dataset, reference: str, sign: float) -> tuple[str, str]:

@@ -28,7 +28,9 @@ class Comparison:
         ``difference`` from the ``reference`` of its column with ``difference_standard_error``,
         ``difference_lower``, ``difference_upper``, ``p_value`` and ``p_adjusted`` (Holm, over models),
         ``fold_value`` (also on ``fold``), ``n_entries``, ``n_chunks``; ``seconds_fit`` and ``seconds_predict`` on
-        ``(protocol, model)``. NaN where a metric does not apply, with the reason in `not_applicable`.
+        ``(protocol, model)``; on ``(protocol, metric)`` the ``ceiling``, data against data, with
+        ``ceiling_standard_error``, ``ceiling_lower``, ``ceiling_upper`` and, in words, ``ceiling_note``.
+        NaN where a metric does not apply, with the reason in `not_applicable`.
     unit_scores : xr.Dataset
         ``value``, ``standard_error``, ``difference`` and p values per unit (plain, Holm, Benjamini-Hochberg).
     fits : dict of (str, str) to list of Fit

@@ -69,7 +69,32 @@ def _protocol(comparison: Any, protocol: str) -> str:
     floor = float(here["floor"])
     if np.isfinite(floor) and not _better(float(row["value"]), floor, higher):
         text += f" That is no better than the floor of {_number(floor)}."
-    return text + tail
+    return text + ceiling_words(here, _number) + tail
+
+
+def ceiling_words(here: xr.Dataset, write: Any) -> str:
+    """A sentence on data against data, or why there is no such value; nothing where it was never asked.
+
+    Parameters
+    ----------
+    here : xr.Dataset
+        One protocol and one metric of the scores.
+    write : callable
+        Turns a number into text.
+
+    Returns
+    -------
+    str
+        Starts with a space.
+    """
+    if "ceiling" not in here:
+        return ""
+    note = str(here["ceiling_note"].values)
+    if not np.isfinite(float(here["ceiling"])):
+        return f" {note[:1].upper()}{note[1:]}" if note else ""
+    ends = [float(here[name]) for name in ("ceiling_lower", "ceiling_upper")]
+    span = f" [{write(ends[0])}, {write(ends[1])}]" if np.isfinite(ends).all() else ""
+    return f" Data against data: {write(here['ceiling'])}{span} ({note})."
 
 
 def _judged(row: xr.Dataset, best: str, reference: str, higher: bool) -> str:
