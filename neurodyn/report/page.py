@@ -136,8 +136,9 @@ def _compose(
         body, present = _many(comparison, dpi)
     else:
         body, present = _one(comparison, fit, dpi)
-    if sweep is not None:
-        body += sections.sweep_section(sweep, dpi)
+    choice = sections.choice_section(comparison, sweep, dpi)
+    if choice:
+        body += choice
         present.add("choice")
     body += sections.warning_section(comparison, extra)
     body += sections.method_section(comparison, comparison.recording, command, fit)

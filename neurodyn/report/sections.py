@@ -10,6 +10,7 @@ from neurodyn.recording import describe, fingerprint
 from neurodyn.report import drawings, methods, scores, views, words
 from neurodyn.report.html import Drawing, definitions, figure, section, table, text
 from neurodyn.report.style import duration, number
+from neurodyn.validation.comparison.words import chosen_words
 
 if TYPE_CHECKING:
     from neurodyn.validation.comparison import Comparison
@@ -269,8 +270,33 @@ def fit_section(
     return section(identity, "The fit", *parts)
 
 
-def sweep_section(sweep: "Sweep", dpi: float, identity: str = "choice") -> str:
-    """How a hyperparameter was chosen by held-out score."""
+def choice_section(
+    comparison: "Comparison", sweep: "Sweep | None", dpi: float, identity: str = "choice"
+) -> str:
+    """What every fold chose in its training part, and the choice for the fit to everything."""
+    nested = _fold_choices(comparison)
+    if sweep is None:
+        return section(identity, "The choice", nested) if nested else ""
+    return _sweep_section(sweep, nested, dpi, identity)
+
+
+def _fold_choices(comparison: "Comparison") -> str:
+    """What was chosen, fold by fold."""
+    if not comparison.chosen:
+        return ""
+    rows = [
+        [text(model), text(protocol), text(chosen_words(settings))]
+        for (protocol, model), settings in comparison.chosen.items()
+    ]
+    words_of = (
+        "<p>For every score above, the settings were chosen within the training part of its fold, by held-out score "
+        "on sub-folds of it: what is scored had no part in the choice.</p>"
+    )
+    return words_of + table(["model", "protocol", "chosen, fold by fold"], rows)
+
+
+def _sweep_section(sweep: "Sweep", nested: str, dpi: float, identity: str) -> str:
+    """How a hyperparameter was chosen by held-out score on the whole recording."""
     held = sweep.table
     chosen = ", ".join(
         f"{name.replace('n_states', 'number of states')} {value}" for name, value in sweep.best.items()
@@ -279,6 +305,12 @@ def sweep_section(sweep: "Sweep", dpi: float, identity: str = "choice") -> str:
         "one_standard_error": "the simplest setting whose paired deficit from the best one is within its standard error",
         "best": "the best score",
     }[sweep.rule]
+    seen = (
+        "These scores are of the folds that chose; they flatter the choice, and the verdict does not rest on them."
+        if nested
+        else "The choice saw the folds that the scores above are from, so those of the chosen model are a little "
+        "optimistic."
+    )
     flat = held.drop_dims("fold").to_dataframe().reset_index()
     dims = [str(dim) for dim in held["score"].dims]
     rows = [
@@ -306,8 +338,9 @@ def sweep_section(sweep: "Sweep", dpi: float, identity: str = "choice") -> str:
     return section(
         identity,
         "The choice",
-        f"<p>Chosen: {text(chosen)}, {text(rule)}. The choice saw the folds that the scores above are from, so those "
-        "of the chosen model are a little optimistic.</p>",
+        nested,
+        f"<p>Chosen on the whole recording{', for the fit that is shown' if nested else ''}: {text(chosen)}, "
+        f"{text(rule)}. {text(seen)}</p>",
         figure(drawing, dpi),
         table(header, rows, caption=str(held.attrs.get("metric_label", held.attrs["metric"]))),
     )

@@ -8,6 +8,7 @@ import xarray as xr
 
 from neurodyn.report.scores import has_values, headline_metrics, metric_name
 from neurodyn.report.style import number
+from neurodyn.validation.comparison.words import chosen_words
 
 if TYPE_CHECKING:
     from neurodyn.validation.comparison import Comparison
@@ -64,7 +65,16 @@ def full_name(comparison: "Comparison", label: str) -> str:
     if label != name:
         return label
     words = FULL_NAMES.get(name, name)
+    chosen = [
+        one["n_states"]
+        for (_, who), found in comparison.chosen.items()
+        if who == label
+        for one in found
+        if "n_states" in one
+    ]
     states = getattr(model, "n_states", None)
+    if chosen:
+        states = f"{min(chosen)} to {max(chosen)}" if min(chosen) < max(chosen) else chosen[0]
     return f"{words} with {states} states" if states is not None else words
 
 
@@ -190,7 +200,10 @@ def findings(comparison: "Comparison") -> list[Finding]:
         main = main_metric(comparison.scores, protocol)
         if main is None:
             continue
-        found.append(finding(comparison, protocol, main))
+        first = finding(comparison, protocol, main)
+        chosen = comparison.chosen.get((protocol, first.model), [])
+        said = f" Chosen in each training part: {chosen_words(chosen)}." if chosen else ""
+        found.append(dataclasses.replace(first, sentence=first.sentence + said))
         for metric in comparison.scores["metric"].values.astype(str):
             shared = int(np.isfinite(comparison.scores["value"].sel(protocol=protocol, metric=metric)).sum())
             if metric.startswith("log_likelihood") and metric != main and shared > 1:

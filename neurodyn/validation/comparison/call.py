@@ -1,5 +1,6 @@
 """The comparison call: all models, all protocols, the same entries."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -271,6 +272,9 @@ def _null_scores(
 ) -> list[NullScore]:
     """Score every model once on every null recording; a leak shows without restarts."""
     found: list[NullScore] = []
+    plan = dataclasses.replace(
+        plan, metrics=tuple(metric for metric in plan.metrics if "connectivity" not in metric.needs)
+    )
     metrics = {metric.name: metric for metric in plan.metrics if "log_likelihood" not in metric.needs}
     for label, null in nulls.items():
         try:

@@ -147,6 +147,15 @@ class Comparison:
         """Models that score on data with nothing to find."""
         return tuple(dict.fromkeys(null.model for null in self.nulls if null.leaking))
 
+    @property
+    def chosen(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """Hyperparameters that a `neurodyn.validation.Selected` model chose, one per fold, by protocol and model."""
+        found = {
+            place: [dict(fit.provenance["chosen"]) for fit in fits if "chosen" in fit.provenance]
+            for place, fits in self.fits.items()
+        }
+        return {place: settings for place, settings in found.items() if settings}
+
     def to_dataframe(self) -> Any:
         """Scores as a table with one row per recording, protocol, metric and model.
 

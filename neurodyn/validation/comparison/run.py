@@ -182,12 +182,14 @@ def _run(
 
 
 def _free_run(fit: Fit, split: Split, key: int) -> tuple[np.ndarray | None, str]:
-    """Functional connectivity of a simulation as long as the training part, and why there is none."""
+    """Functional connectivity of a simulation as long as the recording, and why there is none.
+
+    One length for all folds, so that they share what is compiled.
+    """
     if not isinstance(fit, HasSimulate):
         return None, f"{fit.model.name} cannot simulate."
     n_trials, n_time, _ = shape3(split.recording)
-    trained = int((as3(split.train_mask) & observed3(split.recording)).any(axis=2).sum())
-    each = max(min(-(-trained // n_trials), n_time, -(-MOST_SIMULATED // n_trials)), 2)
+    each = max(min(n_time, -(-MOST_SIMULATED // n_trials)), 2)
     try:
         run = fit.simulate(each, key=derived_key(key, "free run"), n_trials=n_trials)
     except (NotApplicable, ModelError) as error:

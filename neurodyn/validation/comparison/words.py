@@ -69,7 +69,30 @@ def _protocol(comparison: Any, protocol: str) -> str:
     floor = float(here["floor"])
     if np.isfinite(floor) and not _better(float(row["value"]), floor, higher):
         text += f" That is no better than the floor of {_number(floor)}."
+    chosen = comparison.chosen.get((protocol, best), [])
+    if chosen:
+        text += f" Chosen in each training part: {chosen_words(chosen)}."
     return text + ceiling_words(here, _number) + tail
+
+
+def chosen_words(chosen: list[dict[str, Any]]) -> str:
+    """Hyperparameters chosen fold by fold, such as ``number of states 2, 2, 4``.
+
+    Parameters
+    ----------
+    chosen : list of dict
+        One per fold.
+
+    Returns
+    -------
+    str
+        One list per hyperparameter.
+    """
+    listed = {name: ", ".join(str(one[name]) for one in chosen) for name in chosen[0]}
+    return "; ".join(
+        f"{'number of states' if name == 'n_states' else name.replace('_', ' ')} {values}"
+        for name, values in listed.items()
+    )
 
 
 def ceiling_words(here: xr.Dataset, write: Any) -> str:
