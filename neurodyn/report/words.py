@@ -62,9 +62,11 @@ def full_name(comparison: "Comparison", label: str) -> str:
     model = comparison.models.get(label)
     model = getattr(model, "final", model)
     name = getattr(model, "name", label)
-    if label != name:
+    if label not in (name, "pipeline"):
         return label
     words = FULL_NAMES.get(name, name)
+    if label == "pipeline":
+        words += " after preprocessing"
     chosen = [
         one["n_states"]
         for (_, who), found in comparison.chosen.items()

@@ -10,10 +10,13 @@ import xarray as xr
 from validation_recordings import continuous, ragged
 
 from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
+from neurodyn.models import registry
 from neurodyn.models.base import Fit, Model, Prediction
+from neurodyn.models.pipeline import Pipeline, Standardise
 from neurodyn.models.verbs import HasLogLikelihood
 from neurodyn.recording import make
-from neurodyn.validation import Comparison, compare, holdout, metrics
+from neurodyn.report import words
+from neurodyn.validation import Comparison, Selected, compare, holdout, metrics
 from neurodyn.validation.layout import as3, observed3
 
 KINDS = frozenset({"continuous", "count"})
@@ -185,6 +188,37 @@ def test_a_better_model_beats_the_baseline_and_its_difference_is_paired():
     assert float(row["difference_lower"]) > 0
     assert float(row["p_adjusted"]) < 0.01
     assert "last beats mean" in comparison.verdict()
+
+
+def test_a_baseline_behind_preprocessing_or_with_open_settings_is_still_a_baseline():
+    recording = continuous(n_time=600, seed=5)
+    models = {
+        "scaled": Pipeline(Standardise(), registry.create("ar_ridge", order=1)),
+        "open": Selected(registry.create("ar_ridge"), order=(1, 2)),
+        "open and scaled": Selected(Pipeline(Standardise(), registry.create("ar_ridge")), order=(1, 2)),
+        "toy": Toy(),
+        "scaled toy": Pipeline(Standardise(), Toy()),
+    }
+    comparison = quick(models, recording, holdout.blocks(4))
+    judged = dict(
+        zip(comparison.scores["model"].values, comparison.scores["is_baseline"].values.tolist(), strict=True)
+    )
+    assert judged == {
+        "scaled": True,
+        "open": True,
+        "open and scaled": True,
+        "toy": False,
+        "scaled toy": False,
+        "mean": True,
+    }
+    assert str(comparison.scores["reference"].sel(metric="r2")[0].values) in (
+        "scaled",
+        "open",
+        "open and scaled",
+    )
+    assert "toy falls short of" in comparison.verdict()
+    only = quick([models["scaled"]], recording, holdout.blocks(4))
+    assert words.headline(only).startswith("Only baselines were compared")
 
 
 def test_two_names_of_one_model_differ_by_exactly_nothing(one):

@@ -58,7 +58,10 @@ def make_plan(models: Any, recording: xr.Dataset, protocols: Any, metrics: Any) 
 
 
 def is_baseline(model: Model) -> bool:
-    """Whether a model is one of the package's baselines."""
+    """Whether a model is one of the package's baselines, alone, behind preprocessing or with settings left open."""
+    inner = getattr(model, "final", None)
+    if isinstance(inner, Model):
+        return is_baseline(inner)
     return type(model).__module__.startswith(BASELINES)
 
 
