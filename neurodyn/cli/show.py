@@ -55,6 +55,9 @@ def scores(comparison: "Comparison") -> None:
         for name, part in comparison.parts.items():
             console().print(f"\n[bold]{escape(name)}[/bold]")
             scores(part)
+        if comparison.pooled is not None:
+            console().print("\n[bold]mean over recordings[/bold]")
+            scores(comparison.pooled)
         return
     table = comparison.scores
     for protocol in table["protocol"].values.astype(str):
@@ -123,6 +126,8 @@ def verdict(comparison: "Comparison") -> None:
 
     out = console()
     parts = comparison.parts or {"": comparison}
+    if comparison.pooled is not None:
+        parts = {**parts, "mean over recordings": comparison.pooled}
     for name, part in parts.items():
         out.print(f"\n[bold]{escape(name + ': ' if name else '')}{escape(headline(part))}[/bold]")
         for found in findings(part):

@@ -28,7 +28,7 @@ TAGS = {
 }
 
 
-def verdict(comparison: "Comparison", identity: str = "verdict") -> str:
+def verdict(comparison: "Comparison", identity: str = "verdict", title: str = "Verdict") -> str:
     """The verdict: a headline, then a finding for every protocol."""
     items = []
     for found in words.findings(comparison):
@@ -38,7 +38,7 @@ def verdict(comparison: "Comparison", identity: str = "verdict") -> str:
             f"{text(found.sentence)}</li>"
         )
     headline = f'<p class="headline">{text(words.headline(comparison))}</p>'
-    return section(identity, "Verdict", headline, f'<ul class="findings">{"".join(items)}</ul>')
+    return section(identity, title, headline, f'<ul class="findings">{"".join(items)}</ul>')
 
 
 def _tag(found: words.Finding) -> str:
@@ -73,10 +73,13 @@ def _modality(line: str) -> str:
     return f"{MODALITIES.get(first, first.capitalize())} {rest}"
 
 
-def score_section(comparison: "Comparison", dpi: float, identity: str = "scores") -> str:
+def score_section(
+    comparison: "Comparison", dpi: float, identity: str = "scores", title: str = "Scores"
+) -> str:
     """Figures and tables of all scores, and what does not apply."""
     table_of = comparison.scores
-    parts = [
+    parts = [_over_recordings(table_of)] if "n_recordings" in table_of else []
+    parts += [
         "<p>Dots are scores on data the model never saw, bars their intervals; models are filled, baselines "
         "hollow. "
         "The dashed grey line is the floor, what a prediction reaches that knows nothing. The solid green line in "
@@ -100,7 +103,16 @@ def score_section(comparison: "Comparison", dpi: float, identity: str = "scores"
         parts.append(
             "<h3>Not applicable</h3><ul>" + "".join(f"<li>{text(r)}</li>" for r in reasons) + "</ul>"
         )
-    return section(identity, "Scores", *parts)
+    return section(identity, title, *parts)
+
+
+def _over_recordings(table_of: xr.Dataset) -> str:
+    """What a mean over recordings and its interval are."""
+    return (
+        f"<p>Every score is the mean over {table_of.attrs['n_recordings']} recordings. Intervals and p values are those of "
+        "another set of recordings: each resample draws recordings and, within them, stretches of data, alike for all "
+        "models.</p>"
+    )
 
 
 def _score_drawing(comparison: "Comparison", protocol: str, metrics: list[str]) -> Drawing:
@@ -156,7 +168,13 @@ def _score_table(comparison: "Comparison", protocol: str) -> str:
             classes.append("bound")
     entries = int(here["n_entries"].sel(metric=main).max())
     level = comparison.scores.attrs.get("level", 0.95)
-    caption = f"{protocol}: {entries:,} held-out entries; brackets are {level:.0%} intervals, bold the best of a column"
+    over = (
+        f" of {comparison.scores.attrs['n_recordings']} recordings, means over them"
+        if "n_recordings" in here
+        else ""
+    )
+    caption = f"{protocol}: {entries:,} held-out entries{over}; "
+    caption += f"brackets are {level:.0%} intervals, bold the best of a column"
     return table(header, rows, caption=caption, classes=classes)
 
 

@@ -105,7 +105,8 @@ def finding(comparison: "Comparison", protocol: str, metric: str) -> Finding:
     row = here.sel(model=best)
     name = full_name(comparison, best)
     value = f"{number(row['value'])} {span(row['lower'], row['upper'])}".strip()
-    opening = f"{_capital(name)} reaches {metric_name(metric)} {value}"
+    over = f", the mean over {int(row['n_recordings'])} recordings" if "n_recordings" in row else ""
+    opening = f"{_capital(name)} reaches {metric_name(metric)} {value}{over}"
     floor = float(here["floor"])
     under = np.isfinite(floor) and sign * (float(row["value"]) - floor) <= 0
     reference = str(here["reference"].values)
@@ -169,7 +170,10 @@ def _judge(row: xr.Dataset, reference: str, sign: float) -> tuple[str, str]:
     difference, p = float(row["difference"]), float(row["p_adjusted"])
     size = f"{number(abs(difference))}"
     if not np.isfinite(p):
-        return "unjudged", f"They differ by {size}, with too few independent stretches of data to judge it."
+        return (
+            "unjudged",
+            f"They differ by {size}, with too few independent stretches of data (or recordings) to judge it.",
+        )
     ends = span(row["difference_lower"], row["difference_upper"])
     said = f"difference {number(difference)} {ends}, p {_p(p)}"
     if p >= SIGNIFICANT:

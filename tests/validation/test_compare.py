@@ -79,6 +79,9 @@ class LikelyFit(HasLogLikelihood, ToyFit):
         return observed3(recording).sum(axis=2).astype(float)
 
 
+Toy.fit_type = ToyFit
+
+
 def score(comparison: Comparison, metric: str, model: str, protocol: str = "blocks") -> float:
     return float(comparison.scores["value"].sel(protocol=protocol, metric=metric, model=model))
 
@@ -302,7 +305,7 @@ def test_several_recordings_stand_side_by_side():
     assert comparison.scores["recording"].values.tolist() == ["one", "two"]
     single = quick([Toy()], continuous(seed=9), holdout.blocks(4))
     np.testing.assert_array_equal(comparison.scores["value"].sel(recording="two"), single.scores["value"])
-    assert set(comparison.to_dataframe()["recording"]) == {"one", "two"}
+    assert set(comparison.to_dataframe()["recording"]) == {"one", "two", "mean over recordings"}
     assert "two" in comparison.verdict()
 
 
@@ -346,3 +349,65 @@ def test_one_test_part_that_is_too_short_for_the_warm_up_says_so():
     recording = make(np.random.default_rng(0).normal(size=(6, 8, 2)), sampling_interval=1.0)
     with pytest.raises(NotApplicable, match="longest-reaching model"):
         quick([Toy(bins=8)], recording, holdout.trials(3))
+
+
+def several(n: int = 6, **options) -> Comparison:
+    recordings = {f"s{seed}": continuous(n_time=300, seed=seed) for seed in range(n)}
+    return quick({"last": Toy(trick="persists", bins=1)}, recordings, holdout.blocks(3), **options)
+
+
+def test_the_mean_over_recordings_is_paired_and_as_uncertain_as_recordings_differ():
+    comparison = several()
+    assert comparison.pooled is not None
+    pooled = comparison.pooled.scores.sel(protocol="blocks", metric="r2")
+    each = comparison.scores.sel(protocol="blocks", metric="r2")
+    last, own = pooled.sel(model="last"), each["value"].sel(model="last").values
+    assert float(last["value"]) == pytest.approx(own.mean())
+    gap = own - each["value"].sel(model="mean").values
+    assert str(pooled["reference"].values) == "mean"
+    assert float(last["difference"]) == pytest.approx(gap.mean())
+    across = gap.std(ddof=1) / np.sqrt(len(gap))
+    within = np.sqrt((each["difference_standard_error"].sel(model="last").values ** 2).sum()) / len(gap)
+    expected = np.hypot(across, within)
+    assert across * 0.9 < float(last["difference_standard_error"]) < 1.35 * expected
+    assert float(last["difference_lower"]) < gap.mean() < float(last["difference_upper"])
+    assert float(last["p_adjusted"]) < 0.05
+    assert int(last["n_recordings"]) == 6
+    assert int(last["n_entries"]) == int(each["n_entries"].sel(model="last").sum())
+    assert "of 6 recordings" in comparison.verdict()
+    assert "last beats mean" in comparison.pooled.verdict()
+
+
+def test_recordings_that_disagree_leave_the_mean_uncertain():
+    draw = np.random.default_rng(0)
+    smooth, rough = continuous(n_time=800, seed=1), make(draw.normal(size=(800, 6)), sampling_interval=0.5)
+    comparison = quick({"last": Toy(trick="persists", bins=1)}, {"a": smooth, "b": rough}, holdout.blocks(3))
+    assert comparison.pooled is not None
+    row = comparison.pooled.scores.sel(protocol="blocks", metric="r2", model="last")
+    assert float(row["p_adjusted"]) > 0.05
+    assert float(row["lower"]) < float(comparison.scores["value"].sel(metric="r2", model="last").min()) + 0.05
+    assert "cannot be told apart" in comparison.pooled.verdict()
+
+
+def test_pooled_rows_are_in_the_table_and_one_recording_has_none():
+    comparison = several(3)
+    frame = comparison.to_dataframe().set_index(["recording", "metric", "model"])
+    mean = frame.loc[("mean over recordings", "r2", "last")]
+    assert mean["value"] == pytest.approx(frame.loc[(["s0", "s1", "s2"], "r2", "last"), "value"].mean())
+    assert several(1).pooled is None
+    again = several(3).to_dataframe()
+    np.testing.assert_array_equal(again["lower"], comparison.to_dataframe()["lower"])
+
+
+def test_pooling_keeps_kinds_apart_and_counts_the_recordings_that_have_a_score():
+    models = {"exact": Toy(trick="exact"), "bound": Toy(trick="bound")}
+    recordings = {name: continuous(seed=seed) for seed, name in enumerate("ab")}
+    recordings["tiny"] = continuous(n_time=40, n_units=3)
+    comparison = quick(
+        {**models, "late": Toy(trick="persists", bins=1)}, recordings, holdout.blocks(4), reference="mean"
+    )
+    assert comparison.pooled is not None
+    pooled = comparison.pooled.scores
+    assert np.isnan(pooled["value"].sel(metric="log_likelihood_bound", model="exact")).all()
+    assert np.isfinite(pooled["value"].sel(metric="log_likelihood_bound", model="bound")).all()
+    assert int(pooled["n_recordings"].sel(metric="log_likelihood_bound", model="exact")[0]) == 0

@@ -49,7 +49,8 @@ def compare(
     models : dict of str to Model, or list of Model
         What is compared.
     recording : xr.Dataset or dict of str to xr.Dataset
-        The data; several recordings are compared one by one, and the scores get a dim ``recording``.
+        The data; several recordings are compared one by one, the scores get a dim ``recording``, and `pooled` holds
+        the mean over recordings, with an uncertainty over recordings and the stretches of data within each.
     protocols : Protocol, list of Protocol, or dict of str to Protocol
         From `neurodyn.validation.holdout`.
     key : int or jax.Array
@@ -125,7 +126,7 @@ def compare(
         parts[str(name)] = _compare_one(models, item, protocols, key, inner, settings)
         if not parts[str(name)].complete:
             break
-    return join(parts)
+    return join(parts, key=key, reference=reference)
 
 
 class _Part:
@@ -190,7 +191,7 @@ def _compare_one(
         n_bootstrap=settings["n_bootstrap"],
         level=settings["level"],
     )
-    scores = scores.assign(stands.data_vars)
+    draws, scores = scores["draws"], scores.drop_vars("draws").assign(stands.data_vars)
     per_unit = unit_scores(
         evidence, named, scores, recording["unit"].values, key=key, n_bootstrap=settings["n_bootstrap"]
     )
@@ -204,6 +205,7 @@ def _compare_one(
         nulls=tuple(found_nulls),
         complete=complete,
         key=key,
+        draws=draws,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from neurodyn.__about__ import __version__
@@ -13,6 +14,7 @@ from neurodyn.models.base import Fit, Model
 from neurodyn.validation.comparison.assemble import Evidence
 from neurodyn.validation.comparison.leaks import NullScore
 from neurodyn.validation.comparison.plan import Plan
+from neurodyn.validation.comparison.pooling import LABEL, pool_recordings
 from neurodyn.validation.comparison.words import verdict
 from neurodyn.validation.split import Split
 
@@ -55,6 +57,11 @@ class Comparison:
         Key, reach, version.
     parts : dict of str to Comparison
         The comparisons of several recordings; empty for one.
+    pooled : Comparison, optional
+        The mean over several recordings, its intervals and p values those of other recordings (and other stretches
+        of data within them); None for one.
+    draws : xr.DataArray, optional
+        Scores in every resample, ``(protocol, metric, model, resample)``.
     """
 
     scores: xr.Dataset
@@ -70,6 +77,8 @@ class Comparison:
     complete: bool = True
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     parts: dict[str, "Comparison"] = dataclasses.field(default_factory=dict)
+    pooled: "Comparison | None" = None
+    draws: xr.DataArray | None = None
 
     @classmethod
     def from_evidence(
@@ -84,6 +93,7 @@ class Comparison:
         nulls: tuple[NullScore, ...],
         complete: bool,
         key: Any,
+        draws: xr.DataArray | None = None,
     ) -> "Comparison":
         """Gather fits, reasons, warnings and times beside the scores.
 
@@ -105,6 +115,8 @@ class Comparison:
             Whether all of the work was done.
         key : int or jax.Array
             The key of the comparison.
+        draws : xr.DataArray, optional
+            Scores in every resample.
 
         Returns
         -------
@@ -140,6 +152,7 @@ class Comparison:
             protocols={name: protocol.describe() for name, protocol in plan.protocols.items()},
             complete=complete,
             settings={"key": key, "reach": plan.reach, "version": __version__},
+            draws=draws,
         )
 
     @property
@@ -163,13 +176,16 @@ class Comparison:
         -------
         pandas.DataFrame
             Columns as the variables of `scores` without the folds, and ``not_applicable`` with the reason where
-            there is no value.
+            there is no value. Of several recordings, the last rows are the mean over recordings.
         """
-        frame = self.scores.drop_dims("fold").to_dataframe().reset_index()
+        frame = self.scores.drop_dims("fold", errors="ignore").to_dataframe().reset_index()
         frame["not_applicable"] = [
             "" if np.isfinite(row["value"]) else self.reason(row["protocol"], row["metric"], row["model"])
             for row in frame.to_dict("records")
         ]
+        if self.pooled is not None:
+            more = self.pooled.to_dataframe().assign(recording=LABEL)
+            frame = pd.concat([frame, more], ignore_index=True)
         return frame
 
     def reason(self, protocol: str, metric: str, model: str) -> str:
@@ -209,7 +225,10 @@ class Comparison:
             One paragraph per protocol, with values, intervals, the best baseline, leaks and what is missing.
         """
         if self.parts:
-            return "\n\n".join(f"{name}\n{part.verdict()}" for name, part in self.parts.items())
+            said = [f"{name}\n{part.verdict()}" for name, part in self.parts.items()]
+            if self.pooled is not None:
+                said.insert(0, f"{LABEL}\n{self.pooled.verdict()}")
+            return "\n\n".join(said)
         return verdict(self)
 
     def __repr__(self) -> str:
@@ -233,18 +252,22 @@ def _reasons(evidence: Mapping[str, Evidence], refused: Mapping[str, str]) -> di
     return reasons
 
 
-def join(parts: dict[str, Comparison]) -> Comparison:
+def join(parts: dict[str, Comparison], *, key: Any = 0, reference: str | None = None) -> Comparison:
     """Put the comparisons of several recordings side by side on a dim ``recording``.
 
     Parameters
     ----------
     parts : dict of str to Comparison
         By name of the recording.
+    key : int or jax.Array
+        Draws the recordings of the resamples.
+    reference : str, optional
+        Model that differences are taken from; default: the best baseline.
 
     Returns
     -------
     Comparison
-        With `parts`; fits and splits are theirs.
+        With `parts`; fits and splits are theirs; `pooled` is the mean over the complete ones.
 
     Raises
     ------
@@ -279,4 +302,34 @@ def join(parts: dict[str, Comparison]) -> Comparison:
         complete=all(part.complete for part in parts.values()),
         settings=first.settings,
         parts=parts,
+        pooled=_pool(parts, key, reference),
+    )
+
+
+def _pool(parts: dict[str, Comparison], key: Any, reference: str | None) -> Comparison | None:
+    """The mean over complete recordings; None for fewer than two."""
+    able = {name: part for name, part in parts.items() if part.complete and part.draws is not None}
+    if len(able) < 2:
+        return None
+    first = next(iter(able.values()))
+    draws = {name: part.draws for name, part in able.items() if part.draws is not None}
+    scores = pool_recordings(
+        {name: part.scores for name, part in able.items()},
+        draws,
+        reference=reference,
+        key=key,
+        level=float(first.scores.attrs.get("level", 0.95)),
+    )
+    return Comparison(
+        scores=scores,
+        unit_scores=xr.Dataset(),
+        fits={},
+        splits={},
+        warnings={},
+        not_applicable={k: v for part in reversed(able.values()) for k, v in part.not_applicable.items()},
+        nulls=tuple(null for part in able.values() for null in part.nulls if null.leaking),
+        models=first.models,
+        recording=None,
+        protocols=first.protocols,
+        settings=first.settings,
     )

@@ -58,6 +58,8 @@ def _protocol(comparison: Any, protocol: str) -> str:
         f"{protocol}: {best} reaches {metric} = {_number(row['value'])}{suffix} "
         f"[{_number(row['lower'])}, {_number(row['upper'])}] on {int(row['n_entries'])} held-out entries"
     )
+    if "n_recordings" in row:
+        text += f" of {int(row['n_recordings'])} recordings"
     reference = str(here["reference"].values)
     if reference and reference != best:
         text += (
