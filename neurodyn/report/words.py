@@ -9,6 +9,7 @@ import xarray as xr
 from neurodyn.report.scores import has_values, headline_metrics, metric_name
 from neurodyn.report.style import number
 from neurodyn.validation.comparison.words import chosen_words
+from neurodyn.validation.selected import Selected
 
 if TYPE_CHECKING:
     from neurodyn.validation.comparison import Comparison
@@ -74,7 +75,7 @@ def full_name(comparison: "Comparison", label: str) -> str:
         for one in found
         if "n_states" in one
     ]
-    states = getattr(model, "n_states", None)
+    states = None if isinstance(comparison.models.get(label), Selected) else getattr(model, "n_states", None)
     if chosen:
         states = f"{min(chosen)} to {max(chosen)}" if min(chosen) < max(chosen) else chosen[0]
     return f"{words} with {states} states" if states is not None else words

@@ -13,6 +13,7 @@ from neurodyn.models import HMM, registry
 from neurodyn.models.baselines import ARRidge
 from neurodyn.models.pipeline import Pipeline, Standardise
 from neurodyn.recording import make
+from neurodyn.report import words
 from neurodyn.validation import Selected, compare, holdout, sweep
 
 
@@ -82,6 +83,24 @@ def test_a_pipeline_chooses_the_setting_of_its_last_model(tmp_path: pathlib.Path
     )
     found = sweep(model.model, recording, holdout.blocks(3), key=0, restarts=1, n_states=(1, 2))
     assert found.best_model.final.n_states == 2
+
+
+def test_several_recordings_say_what_all_of_their_folds_chose():
+    models = {
+        "ar_ridge": Selected(ARRidge(), order=(1, 2)),
+        "hmm": Selected(HMM(n_states=1), n_states=(1, 2)),
+    }
+    recordings = {"a": series(300), "b": series(300, seed=1)}
+    options = {"nulls": (), "n_bootstrap": 50, "fit_options": {"restarts": 1}}
+    comparison = compare(models, recordings, holdout.blocks(3), key=0, **options)
+    assert len(comparison.chosen["blocks", "ar_ridge"]) == 6
+    one = comparison.parts["b"]
+    assert comparison.chosen["blocks", "hmm"][3:] == one.chosen["blocks", "hmm"]
+    numbers = [found["n_states"] for found in one.chosen["blocks", "hmm"]]
+    said = f"{min(numbers)} to {max(numbers)}" if min(numbers) < max(numbers) else str(numbers[0])
+    assert words.full_name(one, "hmm") == f"the hidden Markov model with {said} states"
+    unknown = dataclasses.replace(one, fits={})
+    assert words.full_name(unknown, "hmm") == "the hidden Markov model"
 
 
 def test_sub_folds_that_the_outer_fold_emptied_are_left_out():

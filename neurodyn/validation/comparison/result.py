@@ -162,7 +162,12 @@ class Comparison:
 
     @property
     def chosen(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
-        """Hyperparameters that a `neurodyn.validation.Selected` model chose, one per fold, by protocol and model."""
+        """Hyperparameters that a `neurodyn.validation.Selected` model chose, by protocol and model.
+
+        One per fold; of several recordings one after the other.
+        """
+        if self.parts:
+            return {} if self.pooled is None else self.pooled.chosen
         found = {
             place: [dict(fit.provenance["chosen"]) for fit in fits if "chosen" in fit.provenance]
             for place, fits in self.fits.items()
@@ -323,7 +328,7 @@ def _pool(parts: dict[str, Comparison], key: Any, reference: str | None) -> Comp
     return Comparison(
         scores=scores,
         unit_scores=xr.Dataset(),
-        fits={},
+        fits={place: [f for part in able.values() for f in part.fits.get(place, [])] for place in first.fits},
         splits={},
         warnings={},
         not_applicable={k: v for part in reversed(able.values()) for k, v in part.not_applicable.items()},
