@@ -100,6 +100,9 @@ def test_fit_chooses_states_and_writes_everything(fitted) -> None:
     assert (out / "figures" / "states.png").stat().st_size > 1000
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "The choice" in page
+    assert "what is scored had no part in the choice" in page
+    assert "number of states 2, 2, 2" in page
+    assert "optimistic" not in page
     assert "holds" in done.output or "does not hold" in done.output
 
 

@@ -49,12 +49,15 @@ def scores(comparison: "Comparison") -> None:
 
     from neurodyn.report.scores import has_values, headline_metrics, metric_name
     from neurodyn.report.style import number
-    from neurodyn.report.words import main_metric, ranked, span
+    from neurodyn.report.words import ceiling_notes, main_metric, ranked, span
 
     if comparison.parts:
         for name, part in comparison.parts.items():
             console().print(f"\n[bold]{escape(name)}[/bold]")
             scores(part)
+        if comparison.pooled is not None:
+            console().print("\n[bold]mean over recordings[/bold]")
+            scores(comparison.pooled)
         return
     table = comparison.scores
     for protocol in table["protocol"].values.astype(str):
@@ -87,6 +90,8 @@ def scores(comparison: "Comparison") -> None:
             if np.isfinite(float(table["floor"].sel(metric=metric)))
         ]
         console().print(f"  floor: {'; '.join(floors)}" if floors else "", style="dim")
+        for line in ceiling_notes(table.sel(protocol=protocol, metric=metrics)):
+            console().print(f"  {escape(line)}", style="dim")
 
 
 def sweep(found: "Sweep") -> None:
@@ -121,6 +126,8 @@ def verdict(comparison: "Comparison") -> None:
 
     out = console()
     parts = comparison.parts or {"": comparison}
+    if comparison.pooled is not None:
+        parts = {**parts, "mean over recordings": comparison.pooled}
     for name, part in parts.items():
         out.print(f"\n[bold]{escape(name + ': ' if name else '')}{escape(headline(part))}[/bold]")
         for found in findings(part):

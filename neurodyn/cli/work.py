@@ -65,23 +65,27 @@ def read(source: Source) -> "xarray.Dataset":
 
 
 def fit(source: Source, settings: Settings) -> bool:
-    """Choose the number of states, judge the chosen model, fit the whole recording; whether it came to an end."""
+    """Choose the number of states, judge the model that chooses it, fit everything; whether it came to an end."""
+    from neurodyn.validation.selected import Selected
+
     recording = read(source)
     folder = make_folder(settings.out)
     words = list(settings.holdout) or choices.default_protocols(recording)[:1]
     protocols = choices.protocols(words, recording, settings.seed)
-    candidates = candidate_models(settings.models[0], settings, preprocess(settings))
+    numbers = choices.state_numbers(settings.states) if settings.models[0] == "hmm" else ()
+    label, model = next(iter(candidate_models(settings.models[0], settings, preprocess(settings)).items()))
     found: Sweep | None = None
     comparison: Comparison | None = None
     whole_fit: Fit | None = None
     with bars() as (whole, part, stop):
-        label, model = next(iter(candidates.items()))
-        if len(candidates) > 1:
-            found = sweep_states(candidates, recording, protocols[0], settings, whole, part)
-            model, label = candidates[f"hmm {found.best['n_states']}"], "hmm"
+        judged = model
+        if len(numbers) > 1:
+            label, judged = "hmm", Selected(model, n_states=numbers)
+            found = sweep_states(model, numbers, recording, protocols[0], settings, whole, part)
+            model = found.best_model
         if not stop.pressed:
             others = {name: choices.make_model(name, []) for name in usable(YARDSTICKS, recording, {label})}
-            comparison = judge({label: model, **others}, recording, protocols, settings, whole, part)
+            comparison = judge({label: judged, **others}, recording, protocols, settings, whole, part)
         if not stop.pressed:
             whole_fit = fit_whole(model, recording, settings, part)
     shown = (
@@ -130,28 +134,27 @@ def demo(out: pathlib.Path, seed: int, command: str) -> bool:
     from neurodyn.models.registry import create
     from neurodyn.recording.describe import describe
     from neurodyn.validation import holdout
+    from neurodyn.validation.selected import Selected
 
     recording = datasets.load("nitime_fmri")
     recording = recording.sel(unit=recording["tissue"] == "grey matter")
     folder = make_folder(out)
     show.console().print(describe(recording), markup=False)
     settings = Settings(models=("hmm",), states=DEMO_STATES, out=out, command=command, restarts=3, seed=seed)
-    candidates: dict[str, Model] = {
-        f"hmm {n}": Pipeline(Standardise(), create("hmm", n_states=n, emission="gaussian_tied"))
-        for n in choices.state_numbers(DEMO_STATES)
-    }
+    numbers = choices.state_numbers(DEMO_STATES)
+    hmm = Pipeline(Standardise(), create("hmm", n_states=numbers[0], emission="gaussian_tied"))
     protocols = [holdout.blocks(4), holdout.units(0.25, folds=2, key=seed)]
     comparison: Comparison | None = None
     chosen: Fit | None = None
     with bars() as (whole, part, stop):
-        found = sweep_states(candidates, recording, protocols[0], settings, whole, part)
-        hmm = candidates[f"hmm {found.best['n_states']}"]
-        models = {"hmm": hmm} | {n: create(n) for n in ("ar_ridge", "factor_analysis", "persistence", "mean")}
+        found = sweep_states(hmm, numbers, recording, protocols[0], settings, whole, part)
+        models: dict[str, Model] = {"hmm": Selected(hmm, n_states=numbers)}
+        models |= {name: create(name) for name in ("ar_ridge", "factor_analysis", "persistence", "mean")}
         if not stop.pressed:
-            nulls = ("circular_shift",)
-            comparison = judge(models, recording, protocols, settings, whole, part, nulls=nulls)
+            asked: dict[str, Any] = {"nulls": ("circular_shift",), "metrics": ("auto", "connectivity_match")}
+            comparison = judge(models, recording, protocols, settings, whole, part, **asked)
         if not stop.pressed:
-            chosen = fit_whole(hmm, recording, settings, part)
+            chosen = fit_whole(found.best_model, recording, settings, part)
     show.sweep(found)
     if comparison is not None:
         show.scores(comparison)
@@ -236,33 +239,26 @@ def fit_whole(model: "Model", recording: "xarray.Dataset", settings: Settings, p
 
 
 def sweep_states(
-    candidates: "dict[str, Model]",
+    model: "Model",
+    numbers: tuple[int, ...],
     recording: "xarray.Dataset",
     protocol: Any,
     settings: Settings,
     whole: Bar,
     part: Bar,
 ) -> "Sweep":
-    """Score every number of states on held-out data, with or without preprocessing before the model."""
+    """Score every number of states on held-out data, for the fit to everything."""
     from neurodyn.validation.selection import sweep
 
-    numbers = list(choices.state_numbers(settings.states))
-    first = next(iter(candidates.values()))
-    if hasattr(first, "n_states"):
-        grid: dict[str, Any] = {"n_states": numbers}
-    else:
-        grid = {"parts": [getattr(model, "parts", ()) for model in candidates.values()]}
     options = {"restarts": settings.restarts, "progress": part}
-    found = sweep(first, recording, protocol, key=settings.seed, fit_options=options, progress=whole, **grid)
-    if "parts" not in grid:
-        return found
-    table = found.table.rename(parts="n_states").assign_coords(n_states=numbers)
-    number_of = dict(zip(grid["parts"], numbers, strict=True))
-    return dataclasses.replace(
-        found,
-        table=table,
-        fits={(number_of[setting[0]],): fits for setting, fits in found.fits.items()},
-        warnings={(number_of[setting[0]],): said for setting, said in found.warnings.items()},
+    return sweep(
+        model,
+        recording,
+        protocol,
+        key=settings.seed,
+        fit_options=options,
+        progress=whole,
+        n_states=numbers,
     )
 
 

@@ -125,6 +125,17 @@ def paragraph(comparison: "Comparison", recording: xr.Dataset | None) -> str:
         "from the "
         "best baseline are paired, with p values by Student's t and Holm's correction over models."
     )
+    if comparison.chosen:
+        parts.append(
+            "Settings left open were chosen for every fold within its training part, by held-out score on sub-folds of it "
+            "(nested cross-validation)."
+        )
+    if "ceiling" in scores and bool(np.isfinite(scores["ceiling"]).any()):
+        parts.append(
+            "Ceilings put measured data in place of a model: averages over training trials, smoothed over time and "
+            "extrapolated from all and from half of them to infinitely many repeats, or the functional connectivity "
+            "of the training part."
+        )
     tried = tuple(dict.fromkeys(null.null for null in comparison.nulls))
     if tried:
         named = ", ".join(tried).replace("_", " ")
@@ -162,7 +173,9 @@ def data_sentence(recording: xr.Dataset) -> str:
 
 def python_snippet(comparison: "Comparison") -> str:
     """Python that names the models and the key, for a comparison made without the command line."""
-    lines = ["import neurodyn", "from neurodyn.models import *", "", "models = {"]
+    lines = ["import neurodyn", "from neurodyn.models import *"]
+    lines += ["from neurodyn.validation import Selected"] * bool(comparison.chosen)
+    lines += ["", "models = {"]
     lines += [f"    {label!r}: {model!r}," for label, model in comparison.models.items()]
     lines += [
         "}",

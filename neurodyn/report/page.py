@@ -21,6 +21,7 @@ LARGEST = 3_000_000
 RESOLUTIONS = (144, 110, 84, 64)
 NAVIGATION = (
     ("verdict", "Verdict"),
+    ("pooled", "Over recordings"),
     ("data", "Data"),
     ("scores", "Scores"),
     ("fit", "The fit"),
@@ -136,8 +137,9 @@ def _compose(
         body, present = _many(comparison, dpi)
     else:
         body, present = _one(comparison, fit, dpi)
-    if sweep is not None:
-        body += sections.sweep_section(sweep, dpi)
+    choice = sections.choice_section(comparison, sweep, dpi)
+    if choice:
+        body += choice
         present.add("choice")
     body += sections.warning_section(comparison, extra)
     body += sections.method_section(comparison, comparison.recording, command, fit)
@@ -178,7 +180,13 @@ def _many(comparison: "Comparison", dpi: float) -> tuple[str, set[str]]:
         f"<li><b>{html.text(name)}</b>{html.text(words.headline(part))}</li>"
         for name, part in comparison.parts.items()
     ]
-    body = html.section("verdict", "Verdict", f'<ul class="findings">{"".join(items)}</ul>')
+    listed = f'<ul class="findings">{"".join(items)}</ul>'
+    if comparison.pooled is not None:
+        body = sections.verdict(comparison.pooled, "verdict", title=f"Verdict over {len(items)} recordings")
+        body += sections.score_section(comparison.pooled, dpi, "pooled", title="Scores over recordings")
+        body += html.section("each", "Each recording", listed)
+    else:
+        body = html.section("verdict", "Verdict", listed)
     for index, (name, part) in enumerate(comparison.parts.items()):
         body += f"<h2>{html.text(name)}</h2>"
         body += sections.verdict(part, f"verdict-{index}")
@@ -187,7 +195,7 @@ def _many(comparison: "Comparison", dpi: float) -> tuple[str, set[str]]:
         body += sections.score_section(part, dpi, "scores" if index == 0 else f"scores-{index}")
         if index == 0 and part.recording is not None:
             body += sections.fit_section(part, None, part.recording, dpi)
-    return body, {"verdict", "data", "scores"}
+    return body, {"verdict", "data", "scores"} | ({"pooled"} if comparison.pooled is not None else set())
 
 
 def _title(comparison: "Comparison") -> str:

@@ -43,6 +43,7 @@ SHORT = {
     "bits_per_spike_train_null": "bits per spike over training rates",
     "bits_per_choice": "bits per choice",
     "log_loss": "log loss (nats)",
+    "connectivity_match": "connectivity match r",
     "log_likelihood": "log-likelihood gain (nats per bin)",
     "log_likelihood_per_entry": "log-likelihood gain (nats per entry)",
     "log_likelihood_per_spike": "log-likelihood gain (bits per spike)",
@@ -91,7 +92,7 @@ def plot_scores(
     metrics: Sequence[str] | None = None,
     width: float = 8.0,
 ) -> "Figure":
-    """Held-out scores of all models: dots with intervals, the floor and the ceiling as lines.
+    """Held-out scores of all models: dots with intervals; the floor, data against data and perfection as lines.
 
     Parameters
     ----------
@@ -108,7 +109,8 @@ def plot_scores(
     -------
     matplotlib.figure.Figure
         The best model on top. Models are filled, baselines hollow; diamonds are scores on data in which there
-        is nothing to find. Values far below the floor are cut off and written at the edge.
+        is nothing to find; the green line in its band is data against data. Values far below the floor are cut
+        off and written at the edge.
 
     Raises
     ------
@@ -154,7 +156,8 @@ def _draw_panel(axes: "Axes", comparison: "Comparison", protocol: str, metric: s
     order = np.argsort(np.where(np.isfinite(value), -value if higher else value, np.inf), kind="stable")
     order = order[np.isfinite(value[order])]
     floor, perfect = float(table["floor"]), float(table["perfect"])
-    low, high, ceiling_shown = _limits(table, floor, perfect, higher)
+    data = float(table["ceiling"]) if "ceiling" in table else float("nan")
+    low, high, perfect_shown = _limits(table, floor, perfect, data, higher)
     baseline = table["is_baseline"].values
     nulls = {n.model: n for n in comparison.nulls if n.protocol == protocol and n.metric == metric}
     labels = names(table["model"].values)
@@ -196,8 +199,10 @@ def _draw_panel(axes: "Axes", comparison: "Comparison", protocol: str, metric: s
     axes.set_xlim(low, high)
     if np.isfinite(floor):
         axes.axvline(floor, color=QUIET, lw=0.9, ls=(0, (3, 2)), zorder=0)
-    if ceiling_shown:
+    if perfect_shown:
         axes.axvline(perfect, color=CEILING, lw=0.9, ls=(0, (3, 2)), zorder=0)
+    if np.isfinite(data):
+        _draw_ceiling(axes, table, low, high)
     for row in range(len(order)):
         axes.axhline(row, color=FAINT, lw=0.6, zorder=-1)
     tidy(axes, x=metric_name(metric) + ("" if higher else " (lower is better)"), frame=("bottom",))
@@ -206,8 +211,20 @@ def _draw_panel(axes: "Axes", comparison: "Comparison", protocol: str, metric: s
     axes.tick_params(axis="y", length=0)
 
 
-def _limits(table: xr.Dataset, floor: float, perfect: float, higher: bool) -> tuple[float, float, bool]:
-    """Range of an axis: all intervals and the floor, the ceiling where it is near, far failures cut off."""
+def _draw_ceiling(axes: "Axes", table: xr.Dataset, low: float, high: float) -> None:
+    """Data against data: a line with its interval as a band, named at its foot."""
+    value = float(table["ceiling"])
+    ends = np.clip([float(table["ceiling_lower"]), float(table["ceiling_upper"])], low, high)
+    if np.isfinite(ends).all():
+        axes.axvspan(*ends, color=CEILING, alpha=0.12, lw=0, zorder=-2)
+    if low < value < high:
+        axes.axvline(value, color=CEILING, lw=1.6, zorder=0)
+
+
+def _limits(
+    table: xr.Dataset, floor: float, perfect: float, data: float, higher: bool
+) -> tuple[float, float, bool]:
+    """Range of an axis: all intervals, the floor and data against data, perfection where it is near."""
     bounds = np.concatenate([table[name].values for name in ("value", "lower", "upper")])
     bounds = bounds[np.isfinite(bounds)]
     values = table["value"].values[np.isfinite(table["value"].values)]
@@ -219,6 +236,8 @@ def _limits(table: xr.Dataset, floor: float, perfect: float, higher: bool) -> tu
         low = max(low, anchor - 1.5 * reach)
     else:
         high = min(high, anchor + 1.5 * reach)
+    if np.isfinite(data):
+        low, high = min(low, data), max(high, data)
     near = np.isfinite(perfect) and abs(perfect - anchor) <= 2.5 * reach
     if near:
         low, high = min(low, perfect), max(high, perfect)

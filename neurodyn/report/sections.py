@@ -10,6 +10,7 @@ from neurodyn.recording import describe, fingerprint
 from neurodyn.report import drawings, methods, scores, views, words
 from neurodyn.report.html import Drawing, definitions, figure, section, table, text
 from neurodyn.report.style import duration, number
+from neurodyn.validation.comparison.words import chosen_words
 
 if TYPE_CHECKING:
     from neurodyn.validation.comparison import Comparison
@@ -27,7 +28,7 @@ TAGS = {
 }
 
 
-def verdict(comparison: "Comparison", identity: str = "verdict") -> str:
+def verdict(comparison: "Comparison", identity: str = "verdict", title: str = "Verdict") -> str:
     """The verdict: a headline, then a finding for every protocol."""
     items = []
     for found in words.findings(comparison):
@@ -37,7 +38,7 @@ def verdict(comparison: "Comparison", identity: str = "verdict") -> str:
             f"{text(found.sentence)}</li>"
         )
     headline = f'<p class="headline">{text(words.headline(comparison))}</p>'
-    return section(identity, "Verdict", headline, f'<ul class="findings">{"".join(items)}</ul>')
+    return section(identity, title, headline, f'<ul class="findings">{"".join(items)}</ul>')
 
 
 def _tag(found: words.Finding) -> str:
@@ -72,15 +73,18 @@ def _modality(line: str) -> str:
     return f"{MODALITIES.get(first, first.capitalize())} {rest}"
 
 
-def score_section(comparison: "Comparison", dpi: float, identity: str = "scores") -> str:
+def score_section(
+    comparison: "Comparison", dpi: float, identity: str = "scores", title: str = "Scores"
+) -> str:
     """Figures and tables of all scores, and what does not apply."""
     table_of = comparison.scores
-    parts = [
+    parts = [_over_recordings(table_of)] if "n_recordings" in table_of else []
+    parts += [
         "<p>Dots are scores on data the model never saw, bars their intervals; models are filled, baselines "
         "hollow. "
-        "The dashed grey line is the floor, what a prediction reaches that knows nothing; the green one, "
-        "where shown, "
-        "is perfection. Diamonds are scores on a null recording, "
+        "The dashed grey line is the floor, what a prediction reaches that knows nothing. The solid green line in "
+        "its band is the ceiling: the measured data of one part in place of a model of another; the dashed green "
+        "one, where shown, is perfection. Diamonds are scores on a null recording, "
         "in which what is to be found was destroyed.</p>"
     ]
     for protocol in table_of["protocol"].values.astype(str):
@@ -93,12 +97,22 @@ def score_section(comparison: "Comparison", dpi: float, identity: str = "scores"
             continue
         parts.append(figure(_score_drawing(comparison, protocol, shown), dpi))
         parts.append(_score_table(comparison, protocol))
+        parts.append(_ceiling_notes(table_of.sel(protocol=protocol)))
     reasons = words.reasons(comparison)
     if reasons:
         parts.append(
             "<h3>Not applicable</h3><ul>" + "".join(f"<li>{text(r)}</li>" for r in reasons) + "</ul>"
         )
-    return section(identity, "Scores", *parts)
+    return section(identity, title, *parts)
+
+
+def _over_recordings(table_of: xr.Dataset) -> str:
+    """What a mean over recordings and its interval are."""
+    return (
+        f"<p>Every score is the mean over {table_of.attrs['n_recordings']} recordings. Intervals and p values are those of "
+        "another set of recordings: each resample draws recordings and, within them, stretches of data, alike for all "
+        "models.</p>"
+    )
 
 
 def _score_drawing(comparison: "Comparison", protocol: str, metrics: list[str]) -> Drawing:
@@ -142,7 +156,11 @@ def _score_table(comparison: "Comparison", protocol: str) -> str:
             label = text(f"{null.model} on {null.null.replace('_', ' ')}{mark}")
             rows.append([label, cells[0], "", "", *cells[1:], ""])
             classes.append("bound")
-    for label, coordinate in (("floor: knows nothing", "floor"), ("ceiling: perfection", "perfect")):
+    stands = _ceiling_cells(here, metrics)
+    if stands:
+        rows.append(["ceiling: data against data", stands[0], "", "", *stands[1:], ""])
+        classes.append("bound")
+    for label, coordinate in (("floor: knows nothing", "floor"), ("perfection", "perfect")):
         limits = [float(here[coordinate].sel(metric=m)) for m in metrics]
         if np.isfinite(limits).any():
             cells = [number(v) if np.isfinite(v) else "no bound" for v in limits]
@@ -150,8 +168,36 @@ def _score_table(comparison: "Comparison", protocol: str) -> str:
             classes.append("bound")
     entries = int(here["n_entries"].sel(metric=main).max())
     level = comparison.scores.attrs.get("level", 0.95)
-    caption = f"{protocol}: {entries:,} held-out entries; brackets are {level:.0%} intervals, bold the best of a column"
+    over = (
+        f" of {comparison.scores.attrs['n_recordings']} recordings, means over them"
+        if "n_recordings" in here
+        else ""
+    )
+    caption = f"{protocol}: {entries:,} held-out entries{over}; "
+    caption += f"brackets are {level:.0%} intervals, bold the best of a column"
     return table(header, rows, caption=caption, classes=classes)
+
+
+def _ceiling_cells(here: xr.Dataset, metrics: list[str]) -> list[str]:
+    """Data against data under every metric, or a dash that says why there is none; empty where it was not asked."""
+    if "ceiling" not in here:
+        return []
+    cells = []
+    for metric in metrics:
+        column = here.sel(metric=metric)
+        if np.isfinite(float(column["ceiling"])):
+            ends = words.span(column["ceiling_lower"], column["ceiling_upper"])
+            cells.append(f"{number(column['ceiling'])}<small>{ends}</small>")
+        else:
+            cells.append(f'<span title="{text(column["ceiling_note"].values)}">none</span>')
+    return cells
+
+
+def _ceiling_notes(here: xr.Dataset) -> str:
+    """What the ceilings of a protocol are, and why others are missing, one line for each reason."""
+    lines = words.ceiling_notes(here)
+    items = "".join(f"<li>{text(line)}</li>" for line in lines)
+    return f'<p class="quiet">The ceiling</p><ul class="quiet">{items}</ul>' if items else ""
 
 
 def _cell(column: xr.Dataset, name: str, comparison: "Comparison", protocol: str, metric: str) -> str:
@@ -242,8 +288,33 @@ def fit_section(
     return section(identity, "The fit", *parts)
 
 
-def sweep_section(sweep: "Sweep", dpi: float, identity: str = "choice") -> str:
-    """How a hyperparameter was chosen by held-out score."""
+def choice_section(
+    comparison: "Comparison", sweep: "Sweep | None", dpi: float, identity: str = "choice"
+) -> str:
+    """What every fold chose in its training part, and the choice for the fit to everything."""
+    nested = _fold_choices(comparison)
+    if sweep is None:
+        return section(identity, "The choice", nested) if nested else ""
+    return _sweep_section(sweep, nested, dpi, identity)
+
+
+def _fold_choices(comparison: "Comparison") -> str:
+    """What was chosen, fold by fold."""
+    if not comparison.chosen:
+        return ""
+    rows = [
+        [text(model), text(protocol), text(chosen_words(settings))]
+        for (protocol, model), settings in comparison.chosen.items()
+    ]
+    words_of = (
+        "<p>For every score above, the settings were chosen within the training part of its fold, by held-out score "
+        "on sub-folds of it: what is scored had no part in the choice.</p>"
+    )
+    return words_of + table(["model", "protocol", "chosen, fold by fold"], rows)
+
+
+def _sweep_section(sweep: "Sweep", nested: str, dpi: float, identity: str) -> str:
+    """How a hyperparameter was chosen by held-out score on the whole recording."""
     held = sweep.table
     chosen = ", ".join(
         f"{name.replace('n_states', 'number of states')} {value}" for name, value in sweep.best.items()
@@ -252,6 +323,12 @@ def sweep_section(sweep: "Sweep", dpi: float, identity: str = "choice") -> str:
         "one_standard_error": "the simplest setting whose paired deficit from the best one is within its standard error",
         "best": "the best score",
     }[sweep.rule]
+    seen = (
+        "These scores are of the folds that chose; they flatter the choice, and the verdict does not rest on them."
+        if nested
+        else "The choice saw the folds that the scores above are from, so those of the chosen model are a little "
+        "optimistic."
+    )
     flat = held.drop_dims("fold").to_dataframe().reset_index()
     dims = [str(dim) for dim in held["score"].dims]
     rows = [
@@ -279,8 +356,9 @@ def sweep_section(sweep: "Sweep", dpi: float, identity: str = "choice") -> str:
     return section(
         identity,
         "The choice",
-        f"<p>Chosen: {text(chosen)}, {text(rule)}. The choice saw the folds that the scores above are from, so those "
-        "of the chosen model are a little optimistic.</p>",
+        nested,
+        f"<p>Chosen on the whole recording{', for the fit that is shown' if nested else ''}: {text(chosen)}, "
+        f"{text(rule)}. {text(seen)}</p>",
         figure(drawing, dpi),
         table(header, rows, caption=str(held.attrs.get("metric_label", held.attrs["metric"]))),
     )

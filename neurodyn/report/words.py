@@ -8,6 +8,8 @@ import xarray as xr
 
 from neurodyn.report.scores import has_values, headline_metrics, metric_name
 from neurodyn.report.style import number
+from neurodyn.validation.comparison.words import chosen_words
+from neurodyn.validation.selected import Selected
 
 if TYPE_CHECKING:
     from neurodyn.validation.comparison import Comparison
@@ -61,10 +63,21 @@ def full_name(comparison: "Comparison", label: str) -> str:
     model = comparison.models.get(label)
     model = getattr(model, "final", model)
     name = getattr(model, "name", label)
-    if label != name:
+    if label not in (name, "pipeline"):
         return label
     words = FULL_NAMES.get(name, name)
-    states = getattr(model, "n_states", None)
+    if label == "pipeline":
+        words += " after preprocessing"
+    chosen = [
+        one["n_states"]
+        for (_, who), found in comparison.chosen.items()
+        if who == label
+        for one in found
+        if "n_states" in one
+    ]
+    states = None if isinstance(comparison.models.get(label), Selected) else getattr(model, "n_states", None)
+    if chosen:
+        states = f"{min(chosen)} to {max(chosen)}" if min(chosen) < max(chosen) else chosen[0]
     return f"{words} with {states} states" if states is not None else words
 
 
@@ -93,7 +106,8 @@ def finding(comparison: "Comparison", protocol: str, metric: str) -> Finding:
     row = here.sel(model=best)
     name = full_name(comparison, best)
     value = f"{number(row['value'])} {span(row['lower'], row['upper'])}".strip()
-    opening = f"{_capital(name)} reaches {metric_name(metric)} {value}"
+    over = f", the mean over {int(row['n_recordings'])} recordings" if "n_recordings" in row else ""
+    opening = f"{_capital(name)} reaches {metric_name(metric)} {value}{over}"
     floor = float(here["floor"])
     under = np.isfinite(floor) and sign * (float(row["value"]) - floor) <= 0
     reference = str(here["reference"].values)
@@ -106,13 +120,14 @@ def finding(comparison: "Comparison", protocol: str, metric: str) -> Finding:
             model=best,
             reference="",
             outcome=outcome,
-            sentence=f"{opening}{tail}.",
+            sentence=f"{opening}{tail}.{_ceiling(here)}",
         )
     outcome, judged = _judge(row, full_name(comparison, reference), sign)
     against = number(here["value"].sel(model=reference))
     text = f"{opening}; the best baseline, {full_name(comparison, reference)}, {against}. {judged}"
     if under:
         text += f" It is no better than the floor of {number(floor)}."
+    text += _ceiling(here)
     return Finding(
         protocol=protocol,
         metric=metric,
@@ -124,12 +139,42 @@ def finding(comparison: "Comparison", protocol: str, metric: str) -> Finding:
     )
 
 
+def _ceiling(here: xr.Dataset) -> str:
+    """Data against data in a sentence, where there is such a value."""
+    if "ceiling" not in here or not np.isfinite(float(here["ceiling"])):
+        return ""
+    ends = span(here["ceiling_lower"], here["ceiling_upper"])
+    return f" The ceiling, data against data, is {number(here['ceiling'])} {ends}".rstrip() + "."
+
+
+def ceiling_notes(here: xr.Dataset) -> list[str]:
+    """What the ceilings of one protocol are, and why others are missing, one line for each note."""
+    if "ceiling" not in here:
+        return []
+    found: dict[str, list[str]] = {}
+    for metric in here["metric"].values.astype(str):
+        note = str(here["ceiling_note"].sel(metric=metric).values)
+        if note and np.isfinite(here["value"].sel(metric=metric)).any():
+            value = float(here["ceiling"].sel(metric=metric))
+            shown = f" {number(value)}" if np.isfinite(value) else ""
+            found.setdefault(note, []).append(metric_name(metric) + shown)
+    return [
+        f"{note.rstrip('.')} ({', '.join(metrics)})."
+        if note.startswith("no ceiling")
+        else f"ceiling: {', '.join(metrics)} ({note})."
+        for note, metrics in found.items()
+    ]
+
+
 def _judge(row: xr.Dataset, reference: str, sign: float) -> tuple[str, str]:
     """Outcome and sentence of a paired difference."""
     difference, p = float(row["difference"]), float(row["p_adjusted"])
     size = f"{number(abs(difference))}"
     if not np.isfinite(p):
-        return "unjudged", f"They differ by {size}, with too few independent stretches of data to judge it."
+        return (
+            "unjudged",
+            f"They differ by {size}, with too few independent stretches of data (or recordings) to judge it.",
+        )
     ends = span(row["difference_lower"], row["difference_upper"])
     said = f"difference {number(difference)} {ends}, p {_p(p)}"
     if p >= SIGNIFICANT:
@@ -162,7 +207,10 @@ def findings(comparison: "Comparison") -> list[Finding]:
         main = main_metric(comparison.scores, protocol)
         if main is None:
             continue
-        found.append(finding(comparison, protocol, main))
+        first = finding(comparison, protocol, main)
+        chosen = comparison.chosen.get((protocol, first.model), [])
+        said = f" Chosen in each training part: {chosen_words(chosen)}." if chosen else ""
+        found.append(dataclasses.replace(first, sentence=first.sentence + said))
         for metric in comparison.scores["metric"].values.astype(str):
             shared = int(np.isfinite(comparison.scores["value"].sel(protocol=protocol, metric=metric)).sum())
             if metric.startswith("log_likelihood") and metric != main and shared > 1:

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "split": ["Split"],
         "comparison": ["Comparison", "compare"],
+        "selected": ["Selected"],
         "selection": ["Sweep", "sweep"],
         "events": ["event_average"],
         "parameters": ["bootstrap_parameters"],

@@ -10,6 +10,7 @@ import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.models.base import Fit, Model
+from neurodyn.models.pipeline.pipeline import Pipeline
 from neurodyn.recording import check
 from neurodyn.validation.comparison.assemble import Column, Evidence, assemble, columns
 from neurodyn.validation.comparison.grounds import with_chunks
@@ -103,7 +104,7 @@ class Sweep:
     @property
     def best_model(self) -> Model:
         """The model with the chosen setting, to be fitted to all of the data."""
-        return dataclasses.replace(self.model, **self.best)
+        return with_setting(self.model, self.best)
 
     def __repr__(self) -> str:
         """The choice, and how many settings it was made from."""
@@ -123,6 +124,7 @@ def sweep(
     n_bootstrap: int = 1000,
     fit_options: Mapping[str, Any] | None = None,
     progress: Any = None,
+    skip_empty_folds: bool = False,
     **grid: Iterable[Any],
 ) -> Sweep:
     """Fit a model with every combination of some hyperparameters and score each on held-out data.
@@ -153,8 +155,11 @@ def sweep(
         Further options of the model's fit.
     progress : object, optional
         Has a method ``update(fraction, text)``.
+    skip_empty_folds : bool
+        Leave out folds in which nothing was observed, instead of raising.
     **grid : iterable
-        Values by hyperparameter, the simplest first: ``n_states=range(2, 9)``.
+        Values by hyperparameter, the simplest first: ``n_states=range(2, 9)``. Of a pipeline: those of its last
+        model.
 
     Returns
     -------
@@ -188,7 +193,7 @@ def sweep(
         options["restarts"] = whole("restarts", restarts, 1, "sweep")
     reach = max(max(item.reach for item in models.values()), 0)
     protocol = protocol.with_gap(reach)
-    grounds = with_chunks(reach, protocol, recording, protocol.splits(recording))
+    grounds = with_chunks(reach, protocol, recording, protocol.splits(recording, skip_empty=skip_empty_folds))
     metrics = chosen_metrics(metric, recording)
     evidence = Evidence(grounds=grounds, outcomes={})
     complete, done = True, 0
@@ -202,6 +207,9 @@ def sweep(
                 fold_key = derived_key(key, "sweep", fold)
                 outcomes.append(run_model(item, ground, metrics, key=fold_key, options=options, strict=False))
                 done += 1
+                last = outcomes[-1].fit
+                if last is not None and last.trace.reason.startswith("interrupted"):
+                    raise KeyboardInterrupt
             evidence.outcomes[str(setting)] = outcomes
     except KeyboardInterrupt:
         complete = False
@@ -232,18 +240,49 @@ def _settings(model: Model, grid: Mapping[str, Any]) -> tuple[dict[str, list], d
         raise ModelError(f"sweep: model is a {type(model).__name__}, not a neurodyn Model; make it first.")
     if not grid:
         raise ModelError("sweep: the grid is empty; name a hyperparameter, such as n_states=range(2, 9).")
-    known = {field.name for field in dataclasses.fields(model)}
-    for name in grid:
-        if name not in known:
-            raise ModelError(
-                f"sweep: {model.name} has no hyperparameter {name!r}; it has {', '.join(sorted(known))}."
-            )
     values = {name: list(items) for name, items in grid.items()}
     empty = [name for name, items in values.items() if not items]
     if empty:
         raise ModelError(f"sweep: {empty[0]} has no value; give at least one.")
     settings = itertools.product(*values.values())
-    return values, {s: dataclasses.replace(model, **dict(zip(values, s, strict=True))) for s in settings}
+    return values, {s: with_setting(model, dict(zip(values, s, strict=True))) for s in settings}
+
+
+def with_setting(model: Model, setting: Mapping[str, Any]) -> Model:
+    """The model with other hyperparameters; those that a pipeline lacks are those of its last model.
+
+    Parameters
+    ----------
+    model : Model
+        A model or a pipeline.
+    setting : mapping of str to object
+        Hyperparameters.
+
+    Returns
+    -------
+    Model
+        A new model.
+
+    Raises
+    ------
+    ModelError
+        If there is no such hyperparameter.
+
+    Examples
+    --------
+    >>> from neurodyn.models import registry
+    >>> with_setting(registry.create("hmm", n_states=2), {"n_states": 5}).n_states
+    5
+    """
+    known = {field.name for field in dataclasses.fields(model) if field.init}
+    if isinstance(model, Pipeline) and not set(setting) <= known:
+        return Pipeline(*model.steps, with_setting(model.final, setting))
+    for name in setting:
+        if name not in known:
+            raise ModelError(
+                f"{model.name} has no hyperparameter {name!r}; it has {', '.join(sorted(known))}."
+            )
+    return dataclasses.replace(model, **setting)
 
 
 def _column(found: dict[str, Column], metric: str, evidence: Evidence) -> str:

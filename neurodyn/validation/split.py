@@ -12,6 +12,10 @@ from neurodyn.validation.layout import as3, like_activity, observed3, stretches
 MODES = ("all", "past", "present")
 
 
+class EmptyPartError(ModelError):
+    """A split has nothing to learn from, or nothing to score."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
     """One recording and boolean masks; the parts are recordings of the full shape, made on access.
@@ -108,7 +112,7 @@ class Split:
         seen = observed3(self.recording)
         for name, mask in (("train", train), ("target", target)):
             if not (seen & mask).any():
-                raise ModelError(
+                raise EmptyPartError(
                     f"fold {self.fold} of {self.protocol} ({self.label}) has no observed entry in its "
                     f"{name} part; "
                     "use fewer folds, a smaller gap, or a recording with more data."

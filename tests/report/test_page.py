@@ -36,7 +36,9 @@ def test_the_page_tells_verdict_scores_methods_and_command(page: str, comparison
     assert "random key" in text
     assert "rabiner1989" in text
     assert "floor: knows nothing" in page
-    assert "ceiling: perfection" in page
+    assert "perfection" in page
+    assert "ceiling: data against data" in page
+    assert "no ceiling: a single presentation" in page
     value = float(comparison.scores["value"].sel(protocol="blocks", metric="r2", model="hmm"))
     assert words.number(value) in page
 

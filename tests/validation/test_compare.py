@@ -10,10 +10,13 @@ import xarray as xr
 from validation_recordings import continuous, ragged
 
 from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
+from neurodyn.models import registry
 from neurodyn.models.base import Fit, Model, Prediction
+from neurodyn.models.pipeline import Pipeline, Standardise
 from neurodyn.models.verbs import HasLogLikelihood
 from neurodyn.recording import make
-from neurodyn.validation import Comparison, compare, holdout, metrics
+from neurodyn.report import words
+from neurodyn.validation import Comparison, Selected, compare, holdout, metrics
 from neurodyn.validation.layout import as3, observed3
 
 KINDS = frozenset({"continuous", "count"})
@@ -74,6 +77,9 @@ class LikelyFit(HasLogLikelihood, ToyFit):
 
     def _log_likelihood_terms(self, recording):
         return observed3(recording).sum(axis=2).astype(float)
+
+
+Toy.fit_type = ToyFit
 
 
 def score(comparison: Comparison, metric: str, model: str, protocol: str = "blocks") -> float:
@@ -187,6 +193,37 @@ def test_a_better_model_beats_the_baseline_and_its_difference_is_paired():
     assert "last beats mean" in comparison.verdict()
 
 
+def test_a_baseline_behind_preprocessing_or_with_open_settings_is_still_a_baseline():
+    recording = continuous(n_time=600, seed=5)
+    models = {
+        "scaled": Pipeline(Standardise(), registry.create("ar_ridge", order=1)),
+        "open": Selected(registry.create("ar_ridge"), order=(1, 2)),
+        "open and scaled": Selected(Pipeline(Standardise(), registry.create("ar_ridge")), order=(1, 2)),
+        "toy": Toy(),
+        "scaled toy": Pipeline(Standardise(), Toy()),
+    }
+    comparison = quick(models, recording, holdout.blocks(4))
+    judged = dict(
+        zip(comparison.scores["model"].values, comparison.scores["is_baseline"].values.tolist(), strict=True)
+    )
+    assert judged == {
+        "scaled": True,
+        "open": True,
+        "open and scaled": True,
+        "toy": False,
+        "scaled toy": False,
+        "mean": True,
+    }
+    assert str(comparison.scores["reference"].sel(metric="r2")[0].values) in (
+        "scaled",
+        "open",
+        "open and scaled",
+    )
+    assert "toy falls short of" in comparison.verdict()
+    only = quick([models["scaled"]], recording, holdout.blocks(4))
+    assert words.headline(only).startswith("Only baselines were compared")
+
+
 def test_two_names_of_one_model_differ_by_exactly_nothing(one):
     comparison = quick({"a": Toy(), "b": Toy()}, one, holdout.blocks(4), reference="a")
     row = comparison.scores.sel(protocol="blocks", metric="r2", model="b")
@@ -268,7 +305,7 @@ def test_several_recordings_stand_side_by_side():
     assert comparison.scores["recording"].values.tolist() == ["one", "two"]
     single = quick([Toy()], continuous(seed=9), holdout.blocks(4))
     np.testing.assert_array_equal(comparison.scores["value"].sel(recording="two"), single.scores["value"])
-    assert set(comparison.to_dataframe()["recording"]) == {"one", "two"}
+    assert set(comparison.to_dataframe()["recording"]) == {"one", "two", "mean over recordings"}
     assert "two" in comparison.verdict()
 
 
@@ -312,3 +349,65 @@ def test_one_test_part_that_is_too_short_for_the_warm_up_says_so():
     recording = make(np.random.default_rng(0).normal(size=(6, 8, 2)), sampling_interval=1.0)
     with pytest.raises(NotApplicable, match="longest-reaching model"):
         quick([Toy(bins=8)], recording, holdout.trials(3))
+
+
+def several(n: int = 6, **options) -> Comparison:
+    recordings = {f"s{seed}": continuous(n_time=300, seed=seed) for seed in range(n)}
+    return quick({"last": Toy(trick="persists", bins=1)}, recordings, holdout.blocks(3), **options)
+
+
+def test_the_mean_over_recordings_is_paired_and_as_uncertain_as_recordings_differ():
+    comparison = several()
+    assert comparison.pooled is not None
+    pooled = comparison.pooled.scores.sel(protocol="blocks", metric="r2")
+    each = comparison.scores.sel(protocol="blocks", metric="r2")
+    last, own = pooled.sel(model="last"), each["value"].sel(model="last").values
+    assert float(last["value"]) == pytest.approx(own.mean())
+    gap = own - each["value"].sel(model="mean").values
+    assert str(pooled["reference"].values) == "mean"
+    assert float(last["difference"]) == pytest.approx(gap.mean())
+    across = gap.std(ddof=1) / np.sqrt(len(gap))
+    within = np.sqrt((each["difference_standard_error"].sel(model="last").values ** 2).sum()) / len(gap)
+    expected = np.hypot(across, within)
+    assert across * 0.9 < float(last["difference_standard_error"]) < 1.35 * expected
+    assert float(last["difference_lower"]) < gap.mean() < float(last["difference_upper"])
+    assert float(last["p_adjusted"]) < 0.05
+    assert int(last["n_recordings"]) == 6
+    assert int(last["n_entries"]) == int(each["n_entries"].sel(model="last").sum())
+    assert "of 6 recordings" in comparison.verdict()
+    assert "last beats mean" in comparison.pooled.verdict()
+
+
+def test_recordings_that_disagree_leave_the_mean_uncertain():
+    draw = np.random.default_rng(0)
+    smooth, rough = continuous(n_time=800, seed=1), make(draw.normal(size=(800, 6)), sampling_interval=0.5)
+    comparison = quick({"last": Toy(trick="persists", bins=1)}, {"a": smooth, "b": rough}, holdout.blocks(3))
+    assert comparison.pooled is not None
+    row = comparison.pooled.scores.sel(protocol="blocks", metric="r2", model="last")
+    assert float(row["p_adjusted"]) > 0.05
+    assert float(row["lower"]) < float(comparison.scores["value"].sel(metric="r2", model="last").min()) + 0.05
+    assert "cannot be told apart" in comparison.pooled.verdict()
+
+
+def test_pooled_rows_are_in_the_table_and_one_recording_has_none():
+    comparison = several(3)
+    frame = comparison.to_dataframe().set_index(["recording", "metric", "model"])
+    mean = frame.loc[("mean over recordings", "r2", "last")]
+    assert mean["value"] == pytest.approx(frame.loc[(["s0", "s1", "s2"], "r2", "last"), "value"].mean())
+    assert several(1).pooled is None
+    again = several(3).to_dataframe()
+    np.testing.assert_array_equal(again["lower"], comparison.to_dataframe()["lower"])
+
+
+def test_pooling_keeps_kinds_apart_and_counts_the_recordings_that_have_a_score():
+    models = {"exact": Toy(trick="exact"), "bound": Toy(trick="bound")}
+    recordings = {name: continuous(seed=seed) for seed, name in enumerate("ab")}
+    recordings["tiny"] = continuous(n_time=40, n_units=3)
+    comparison = quick(
+        {**models, "late": Toy(trick="persists", bins=1)}, recordings, holdout.blocks(4), reference="mean"
+    )
+    assert comparison.pooled is not None
+    pooled = comparison.pooled.scores
+    assert np.isnan(pooled["value"].sel(metric="log_likelihood_bound", model="exact")).all()
+    assert np.isfinite(pooled["value"].sel(metric="log_likelihood_bound", model="bound")).all()
+    assert int(pooled["n_recordings"].sel(metric="log_likelihood_bound", model="exact")[0]) == 0

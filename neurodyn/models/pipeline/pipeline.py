@@ -20,7 +20,7 @@ from neurodyn.models.baselines.common import (
     unit_parameters,
 )
 from neurodyn.models.pipeline.step import Step, StepFit
-from neurodyn.models.verbs import HasAdapt, HasInfer, HasLogLikelihood
+from neurodyn.models.verbs import HasAdapt, HasInfer, HasLogLikelihood, HasSimulate
 from neurodyn.recording import arrays
 
 
@@ -34,7 +34,8 @@ class Pipeline(Model):
     .. math:: \\log p(x) = \\log p(y) + \\log |\\partial y / \\partial x|,
 
     and is marked ``space="reduced"`` after a step that discards or copies dimensions. A verb the final model
-    lacks is absent; `adapt` is there too when a step has local parameters (`Standardise(by=...)`).
+    lacks is absent; `adapt` is there too when a step has local parameters (`Standardise(by=...)`), and `simulate`
+    only where every step can be undone (`Standardise()`).
     Counts become continuous in a step: their predictions are kept above 2 % of the unit's mean rate, and their
     likelihood is not applicable, because a density of counts is not the probability of a count.
 
@@ -106,9 +107,13 @@ class Pipeline(Model):
     def fit_type(self) -> type[Fit]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The fit with the verbs of the final model's."""
         final = self.final.fit_type
-        verbs = [verb for verb in (HasLogLikelihood, HasInfer, HasAdapt) if issubclass(final, verb)]
+        verbs: list[type] = [
+            verb for verb in (HasLogLikelihood, HasInfer, HasAdapt) if issubclass(final, verb)
+        ]
         if HasAdapt not in verbs and any(step.local for step in self.steps):
             verbs.append(HasAdapt)
+        if issubclass(final, HasSimulate) and all(step.invertible for step in self.steps):
+            verbs.append(HasSimulate)
         options = getattr(final, "adapt_options", {})
         return fit_class(tuple(verbs), tuple(options.items()))
 
@@ -237,7 +242,30 @@ class _AdaptHooks:
         return dataclasses.replace(self, children=(*children, final))
 
 
-_HOOKS = {HasLogLikelihood: _LogLikelihoodHooks, HasInfer: _InferHooks, HasAdapt: _AdaptHooks}
+class _SimulateHooks:
+    """Hooks of `HasSimulate` for a pipeline."""
+
+    def _simulate(self: Any, n_time: int, n_trials: int, key: Any, options: dict[str, Any]) -> xr.Dataset:
+        """Draw from the final model and map it back."""
+        if (self.parameters["kind"].values.astype(str) == "count").any():
+            raise NotApplicable(
+                "the steps of this pipeline make counts continuous, so that it cannot draw counts; simulate from the "
+                "model without them."
+            )
+        drawn = self.final.simulate(n_time, key=key, n_trials=n_trials, **options)
+        values = drawn["activity"].transpose("trial", "time", "unit").values.astype(np.float64)
+        for step in reversed(self.steps):
+            values, _ = step.inverse(values, None, drawn, mode="all", horizon=1)
+        activity = drawn["activity"].copy(data=values.astype(drawn["activity"].dtype))
+        return drawn.assign(activity=activity)
+
+
+_HOOKS = {
+    HasLogLikelihood: _LogLikelihoodHooks,
+    HasInfer: _InferHooks,
+    HasAdapt: _AdaptHooks,
+    HasSimulate: _SimulateHooks,
+}
 
 
 @functools.cache
@@ -247,7 +275,7 @@ def fit_class(verbs: tuple[type, ...], adapt_options: tuple[tuple[str, Any], ...
     Parameters
     ----------
     verbs : tuple of type
-        Among `HasLogLikelihood`, `HasInfer` and `HasAdapt`.
+        Among `HasLogLikelihood`, `HasInfer`, `HasAdapt` and `HasSimulate`.
     adapt_options : tuple of (str, value)
         Options of the final model's `adapt`.
 

@@ -58,6 +58,11 @@ class Standardise(Step):
         """Whether moments belong to a label."""
         return self.by is not None
 
+    @property
+    def invertible(self) -> bool:
+        """Whether what a model simulates can be mapped back: where all bins share their moments."""
+        return self.by is None
+
     def fit(self, recording: xr.Dataset) -> "StandardiseFit":
         """Moments of every group with an observed entry, and over all of them.
 

@@ -28,6 +28,11 @@ class Step(abc.ABC):
         return False
 
     @property
+    def invertible(self) -> bool:
+        """Whether what a model simulates behind this step can be mapped back without knowing more."""
+        return False
+
+    @property
     def lead(self) -> int:
         """Bins of the future that one transformed bin contains."""
         return 0

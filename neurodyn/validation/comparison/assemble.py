@@ -104,7 +104,7 @@ def assemble(
     n_bootstrap: int,
     level: float,
 ) -> xr.Dataset:
-    """Scores, uncertainties and paired differences on ``(protocol, metric, model)``."""
+    """Scores, uncertainties and paired differences on ``(protocol, metric, model)``; ``draws`` holds every resample."""
     names = list(evidence)
     shape = (len(names), len(metrics), len(models))
     n_folds = max((len(item.grounds) for item in evidence.values()), default=0)
@@ -112,6 +112,7 @@ def assemble(
     per_fold = np.full((*shape, n_folds), np.nan)
     n_entries, n_chunks = np.zeros(shape, dtype=int), np.zeros(len(names), dtype=int)
     references = np.full(shape[:2], "", dtype=object)
+    every_draw = np.full((*shape, n_bootstrap), np.nan)
     for p, protocol in enumerate(names):
         item = evidence[protocol]
         used = used_chunks(item)
@@ -129,6 +130,7 @@ def assemble(
                 sums = totals(item, model, metric.name, used)
                 values[model] = float(metric.combine(_whole(sums), "pooled"))
                 drawn[model] = uncertainty.draws(sums, metric.combine, weights, "pooled")
+                every_draw[p, m, k] = drawn[model]
                 found = uncertainty.interval(values[model], drawn[model], len(used), level)
                 for name, number in zip(SCORES, found, strict=True):
                     table[name][p, m, k] = number
@@ -142,6 +144,7 @@ def assemble(
                 _compare(table, (p, m), models, chosen, values, drawn, len(used), level)
     dims = ("protocol", "metric", "model")
     data: dict[str, Any] = {name: (dims, array) for name, array in table.items()}
+    data["draws"] = ((*dims, "resample"), every_draw)
     data["fold_value"] = ((*dims, "fold"), per_fold)
     data["n_entries"] = (dims, n_entries)
     data["n_chunks"] = ("protocol", n_chunks)

@@ -1,5 +1,6 @@
 """The comparison call: all models, all protocols, the same entries."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +9,11 @@ import xarray as xr
 from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.recording import check
 from neurodyn.validation.comparison.assemble import Evidence, assemble, columns, unit_scores
+from neurodyn.validation.comparison.ceilings import ceilings
 from neurodyn.validation.comparison.grounds import with_chunks
 from neurodyn.validation.comparison.leaks import NullScore, chosen_nulls, empties, null_score
 from neurodyn.validation.comparison.plan import Plan, make_plan
+from neurodyn.validation.comparison.repeats import conditions
 from neurodyn.validation.comparison.result import Comparison, join
 from neurodyn.validation.comparison.run import Ground, Outcome, run_model
 from neurodyn.validation.layout import derived_key, whole
@@ -25,6 +28,7 @@ def compare(
     metrics: Any = "auto",
     nulls: Any = "auto",
     reference: str | None = None,
+    repeats: Any = "auto",
     n_bootstrap: int = 1000,
     level: float = 0.95,
     fit_options: Mapping[str, Any] | None = None,
@@ -36,25 +40,32 @@ def compare(
     The mean is added as a floor where it is absent. Entries that the longest-reaching model cannot predict from
     within a held-out stretch are dropped for every model, and gaps are raised to that reach. Uncertainty comes
     from resampled trials, groups or stretches of time, with the same draws for every model; differences are
-    paired, taken from the best baseline, and corrected over models (Holm).
+    paired, taken from the best baseline, and corrected over models (Holm). Beside the floor stands a ceiling, data
+    against data: averages over training trials in place of a model, extrapolated to infinitely many repeats, or for
+    connectivity the training part itself. Where the data were measured once there is none, and the table says so.
 
     Parameters
     ----------
     models : dict of str to Model, or list of Model
         What is compared.
     recording : xr.Dataset or dict of str to xr.Dataset
-        The data; several recordings are compared one by one, and the scores get a dim ``recording``.
+        The data; several recordings are compared one by one, the scores get a dim ``recording``, and `pooled` holds
+        the mean over recordings, with an uncertainty over recordings and the stretches of data within each.
     protocols : Protocol, list of Protocol, or dict of str to Protocol
         From `neurodyn.validation.holdout`.
     key : int or jax.Array
         All randomness; each fit's key depends on it, the model's name, the protocol and the fold only.
     metrics : "auto" or list of str
-        Names from `neurodyn.validation.metrics.METRICS`; default: those that suit the kinds of the units.
+        Names from `neurodyn.validation.metrics.METRICS`; default: those that suit the kinds of the units, for which
+        "auto" also stands in a list, as in ``["auto", "connectivity_match"]``.
     nulls : "auto", name, or sequence of names
         Null recordings on which every model is fitted once per protocol; a model that scores above the floor
         where nothing can be found is reported as leaking. An empty tuple skips the check.
     reference : str, optional
         Model that differences are taken from; default: the best baseline of each column.
+    repeats : "auto", str, sequence of str, or None
+        Coordinates of the trials whose equal values mark repeats of one condition, for the ceiling; default:
+        ``condition``, ``stimulus`` or ``stimulus_id`` where there is one, else all trials. None: trials are no repeats.
     n_bootstrap : int
         Number of resamples.
     level : float
@@ -99,6 +110,7 @@ def compare(
         "metrics": metrics,
         "nulls": nulls,
         "reference": reference,
+        "repeats": repeats,
         "n_bootstrap": n_bootstrap,
         "level": level,
         "options": dict(fit_options or {}),
@@ -114,7 +126,7 @@ def compare(
         parts[str(name)] = _compare_one(models, item, protocols, key, inner, settings)
         if not parts[str(name)].complete:
             break
-    return join(parts)
+    return join(parts, key=key, reference=reference)
 
 
 class _Part:
@@ -140,6 +152,7 @@ def _compare_one(
             f"compare: reference is {settings['reference']!r}, which is not among the models "
             f"{', '.join(plan.models)}."
         )
+    conditions(recording, settings["repeats"])
     grounds, refused = _lay_grounds(plan, recording)
     nulls = chosen_nulls(settings["nulls"], recording)
     work = sum(len(item) + len(nulls) for item in grounds.values()) * len(plan.models)
@@ -169,6 +182,16 @@ def _compare_one(
         n_bootstrap=settings["n_bootstrap"],
         level=settings["level"],
     )
+    stands = ceilings(
+        evidence,
+        named,
+        recording,
+        repeats=settings["repeats"],
+        key=key,
+        n_bootstrap=settings["n_bootstrap"],
+        level=settings["level"],
+    )
+    draws, scores = scores["draws"], scores.drop_vars("draws").assign(stands.data_vars)
     per_unit = unit_scores(
         evidence, named, scores, recording["unit"].values, key=key, n_bootstrap=settings["n_bootstrap"]
     )
@@ -182,6 +205,7 @@ def _compare_one(
         nulls=tuple(found_nulls),
         complete=complete,
         key=key,
+        draws=draws,
     )
 
 
@@ -250,6 +274,9 @@ def _null_scores(
 ) -> list[NullScore]:
     """Score every model once on every null recording; a leak shows without restarts."""
     found: list[NullScore] = []
+    plan = dataclasses.replace(
+        plan, metrics=tuple(metric for metric in plan.metrics if "connectivity" not in metric.needs)
+    )
     metrics = {metric.name: metric for metric in plan.metrics if "log_likelihood" not in metric.needs}
     for label, null in nulls.items():
         try:

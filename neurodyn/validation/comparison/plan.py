@@ -58,7 +58,10 @@ def make_plan(models: Any, recording: xr.Dataset, protocols: Any, metrics: Any) 
 
 
 def is_baseline(model: Model) -> bool:
-    """Whether a model is one of the package's baselines."""
+    """Whether a model is one of the package's baselines, alone, behind preprocessing or with settings left open."""
+    inner = getattr(model, "final", None)
+    if isinstance(inner, Model):
+        return is_baseline(inner)
     return type(model).__module__.startswith(BASELINES)
 
 
@@ -119,12 +122,17 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def chosen_metrics(metrics: Any, recording: xr.Dataset) -> tuple[Metric, ...]:
-    """The metrics asked for, or those that suit the recording."""
+    """The metrics asked for; "auto", alone or among others, stands for those that suit the recording."""
     if isinstance(metrics, str) and metrics == "auto":
         return tuple(automatic(recording))
     if isinstance(metrics, (str, Metric)):
         metrics = [metrics]
-    chosen = [item if isinstance(item, Metric) else get(item) for item in metrics]
+    chosen: dict[str, Metric] = {}
+    for item in metrics:
+        found = automatic(recording) if isinstance(item, str) and item == "auto" else [item]
+        for one in found:
+            metric = one if isinstance(one, Metric) else get(one)
+            chosen.setdefault(metric.name, metric)
     if not chosen:
         raise ModelError("metrics is empty; give names of metrics, or 'auto'.")
-    return tuple(chosen)
+    return tuple(chosen.values())

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from neurodyn.__about__ import __version__
@@ -13,6 +14,7 @@ from neurodyn.models.base import Fit, Model
 from neurodyn.validation.comparison.assemble import Evidence
 from neurodyn.validation.comparison.leaks import NullScore
 from neurodyn.validation.comparison.plan import Plan
+from neurodyn.validation.comparison.pooling import LABEL, pool_recordings
 from neurodyn.validation.comparison.words import verdict
 from neurodyn.validation.split import Split
 
@@ -28,7 +30,9 @@ class Comparison:
         ``difference`` from the ``reference`` of its column with ``difference_standard_error``,
         ``difference_lower``, ``difference_upper``, ``p_value`` and ``p_adjusted`` (Holm, over models),
         ``fold_value`` (also on ``fold``), ``n_entries``, ``n_chunks``; ``seconds_fit`` and ``seconds_predict`` on
-        ``(protocol, model)``. NaN where a metric does not apply, with the reason in `not_applicable`.
+        ``(protocol, model)``; on ``(protocol, metric)`` the ``ceiling``, data against data, with
+        ``ceiling_standard_error``, ``ceiling_lower``, ``ceiling_upper`` and, in words, ``ceiling_note``.
+        NaN where a metric does not apply, with the reason in `not_applicable`.
     unit_scores : xr.Dataset
         ``value``, ``standard_error``, ``difference`` and p values per unit (plain, Holm, Benjamini-Hochberg).
     fits : dict of (str, str) to list of Fit
@@ -53,6 +57,11 @@ class Comparison:
         Key, reach, version.
     parts : dict of str to Comparison
         The comparisons of several recordings; empty for one.
+    pooled : Comparison, optional
+        The mean over several recordings, its intervals and p values those of other recordings (and other stretches
+        of data within them); None for one.
+    draws : xr.DataArray, optional
+        Scores in every resample, ``(protocol, metric, model, resample)``.
     """
 
     scores: xr.Dataset
@@ -68,6 +77,8 @@ class Comparison:
     complete: bool = True
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     parts: dict[str, "Comparison"] = dataclasses.field(default_factory=dict)
+    pooled: "Comparison | None" = None
+    draws: xr.DataArray | None = None
 
     @classmethod
     def from_evidence(
@@ -82,6 +93,7 @@ class Comparison:
         nulls: tuple[NullScore, ...],
         complete: bool,
         key: Any,
+        draws: xr.DataArray | None = None,
     ) -> "Comparison":
         """Gather fits, reasons, warnings and times beside the scores.
 
@@ -103,6 +115,8 @@ class Comparison:
             Whether all of the work was done.
         key : int or jax.Array
             The key of the comparison.
+        draws : xr.DataArray, optional
+            Scores in every resample.
 
         Returns
         -------
@@ -138,12 +152,27 @@ class Comparison:
             protocols={name: protocol.describe() for name, protocol in plan.protocols.items()},
             complete=complete,
             settings={"key": key, "reach": plan.reach, "version": __version__},
+            draws=draws,
         )
 
     @property
     def leaking(self) -> tuple[str, ...]:
         """Models that score on data with nothing to find."""
         return tuple(dict.fromkeys(null.model for null in self.nulls if null.leaking))
+
+    @property
+    def chosen(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """Hyperparameters that a `neurodyn.validation.Selected` model chose, by protocol and model.
+
+        One per fold; of several recordings one after the other.
+        """
+        if self.parts:
+            return {} if self.pooled is None else self.pooled.chosen
+        found = {
+            place: [dict(fit.provenance["chosen"]) for fit in fits if "chosen" in fit.provenance]
+            for place, fits in self.fits.items()
+        }
+        return {place: settings for place, settings in found.items() if settings}
 
     def to_dataframe(self) -> Any:
         """Scores as a table with one row per recording, protocol, metric and model.
@@ -152,13 +181,16 @@ class Comparison:
         -------
         pandas.DataFrame
             Columns as the variables of `scores` without the folds, and ``not_applicable`` with the reason where
-            there is no value.
+            there is no value. Of several recordings, the last rows are the mean over recordings.
         """
-        frame = self.scores.drop_dims("fold").to_dataframe().reset_index()
+        frame = self.scores.drop_dims("fold", errors="ignore").to_dataframe().reset_index()
         frame["not_applicable"] = [
             "" if np.isfinite(row["value"]) else self.reason(row["protocol"], row["metric"], row["model"])
             for row in frame.to_dict("records")
         ]
+        if self.pooled is not None:
+            more = self.pooled.to_dataframe().assign(recording=LABEL)
+            frame = pd.concat([frame, more], ignore_index=True)
         return frame
 
     def reason(self, protocol: str, metric: str, model: str) -> str:
@@ -198,7 +230,10 @@ class Comparison:
             One paragraph per protocol, with values, intervals, the best baseline, leaks and what is missing.
         """
         if self.parts:
-            return "\n\n".join(f"{name}\n{part.verdict()}" for name, part in self.parts.items())
+            said = [f"{name}\n{part.verdict()}" for name, part in self.parts.items()]
+            if self.pooled is not None:
+                said.insert(0, f"{LABEL}\n{self.pooled.verdict()}")
+            return "\n\n".join(said)
         return verdict(self)
 
     def __repr__(self) -> str:
@@ -222,18 +257,22 @@ def _reasons(evidence: Mapping[str, Evidence], refused: Mapping[str, str]) -> di
     return reasons
 
 
-def join(parts: dict[str, Comparison]) -> Comparison:
+def join(parts: dict[str, Comparison], *, key: Any = 0, reference: str | None = None) -> Comparison:
     """Put the comparisons of several recordings side by side on a dim ``recording``.
 
     Parameters
     ----------
     parts : dict of str to Comparison
         By name of the recording.
+    key : int or jax.Array
+        Draws the recordings of the resamples.
+    reference : str, optional
+        Model that differences are taken from; default: the best baseline.
 
     Returns
     -------
     Comparison
-        With `parts`; fits and splits are theirs.
+        With `parts`; fits and splits are theirs; `pooled` is the mean over the complete ones.
 
     Raises
     ------
@@ -268,4 +307,34 @@ def join(parts: dict[str, Comparison]) -> Comparison:
         complete=all(part.complete for part in parts.values()),
         settings=first.settings,
         parts=parts,
+        pooled=_pool(parts, key, reference),
+    )
+
+
+def _pool(parts: dict[str, Comparison], key: Any, reference: str | None) -> Comparison | None:
+    """The mean over complete recordings; None for fewer than two."""
+    able = {name: part for name, part in parts.items() if part.complete and part.draws is not None}
+    if len(able) < 2:
+        return None
+    first = next(iter(able.values()))
+    draws = {name: part.draws for name, part in able.items() if part.draws is not None}
+    scores = pool_recordings(
+        {name: part.scores for name, part in able.items()},
+        draws,
+        reference=reference,
+        key=key,
+        level=float(first.scores.attrs.get("level", 0.95)),
+    )
+    return Comparison(
+        scores=scores,
+        unit_scores=xr.Dataset(),
+        fits={place: [f for part in able.values() for f in part.fits.get(place, [])] for place in first.fits},
+        splits={},
+        warnings={},
+        not_applicable={k: v for part in reversed(able.values()) for k, v in part.not_applicable.items()},
+        nulls=tuple(null for part in able.values() for null in part.nulls if null.leaking),
+        models=first.models,
+        recording=None,
+        protocols=first.protocols,
+        settings=first.settings,
     )

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import NeurodynWarning, NotApplicable
+from neurodyn.analysis.connectivity import functional_connectivity
+from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
 from neurodyn.models.base import Fit, Model
-from neurodyn.models.verbs import HasAdapt, HasLogLikelihood
-from neurodyn.validation.layout import as3, observed3
+from neurodyn.models.verbs import HasAdapt, HasLogLikelihood, HasSimulate
+from neurodyn.validation.layout import as3, derived_key, observed3, shape3
 from neurodyn.validation.metrics import Marginals, Metric, evaluation, marginals
 from neurodyn.validation.split import Split
-from neurodyn.validation.uncertainty import chunk_sums
 
+MOST_SIMULATED = 100_000
 RECOVERABLE = (ValueError, ArithmeticError, RuntimeError, MemoryError)
 SILENT = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
@@ -155,15 +156,19 @@ def _run(
         given=given if split.mode == "past" else None,
         horizon=split.horizon,
     )
+    silent = {"log_likelihood": silent}
+    if any("connectivity" in metric.needs for metric in metrics):
+        free, silent["connectivity"] = _free_run(fit, split, key)
+        lined_up = dataclasses.replace(lined_up, connectivity=free)
     sums, entries, missing = {}, {}, {}
     for metric in metrics:
         name = metric.name
-        silenced = "log_likelihood" in metric.needs and terms is None
-        reason = silent if silenced else metric.missing(lined_up)
+        silenced = [silent[need] for need in metric.needs if silent.get(need)]
+        reason = silenced[0] if silenced else metric.missing(lined_up)
         if reason:
             missing[name] = reason
             continue
-        sums[name] = chunk_sums(metric.terms(lined_up), ground.chunk, ground.n_chunks)
+        sums[name] = metric.sums(lined_up, ground.chunk, ground.n_chunks)
         entries[name] = int(np.isfinite(lined_up.of_kind(*metric.kinds)).sum())
     return Outcome(
         sums=sums,
@@ -174,6 +179,23 @@ def _run(
         seconds_fit=fitted - began,
         seconds_predict=predicted - fitted,
     )
+
+
+def _free_run(fit: Fit, split: Split, key: int) -> tuple[np.ndarray | None, str]:
+    """Functional connectivity of a simulation as long as the recording, and why there is none.
+
+    One length for all folds, so that they share what is compiled.
+    """
+    if not isinstance(fit, HasSimulate):
+        return None, f"{fit.model.name} cannot simulate."
+    n_trials, n_time, _ = shape3(split.recording)
+    each = max(min(n_time, -(-MOST_SIMULATED // n_trials)), 2)
+    try:
+        run = fit.simulate(each, key=derived_key(key, "free run"), n_trials=n_trials)
+    except (NotApplicable, ModelError) as error:
+        return None, f"{fit.model.name} cannot simulate here: {error}"
+    found = functional_connectivity(run.sel(unit=split.recording["unit"].values))
+    return found.values, ""
 
 
 def _likelihood(

@@ -58,6 +58,8 @@ def _protocol(comparison: Any, protocol: str) -> str:
         f"{protocol}: {best} reaches {metric} = {_number(row['value'])}{suffix} "
         f"[{_number(row['lower'])}, {_number(row['upper'])}] on {int(row['n_entries'])} held-out entries"
     )
+    if "n_recordings" in row:
+        text += f" of {int(row['n_recordings'])} recordings"
     reference = str(here["reference"].values)
     if reference and reference != best:
         text += (
@@ -69,7 +71,55 @@ def _protocol(comparison: Any, protocol: str) -> str:
     floor = float(here["floor"])
     if np.isfinite(floor) and not _better(float(row["value"]), floor, higher):
         text += f" That is no better than the floor of {_number(floor)}."
-    return text + tail
+    chosen = comparison.chosen.get((protocol, best), [])
+    if chosen:
+        text += f" Chosen in each training part: {chosen_words(chosen)}."
+    return text + ceiling_words(here, _number) + tail
+
+
+def chosen_words(chosen: list[dict[str, Any]]) -> str:
+    """Hyperparameters chosen fold by fold, such as ``number of states 2, 2, 4``.
+
+    Parameters
+    ----------
+    chosen : list of dict
+        One per fold.
+
+    Returns
+    -------
+    str
+        One list per hyperparameter.
+    """
+    listed = {name: ", ".join(str(one[name]) for one in chosen) for name in chosen[0]}
+    return "; ".join(
+        f"{'number of states' if name == 'n_states' else name.replace('_', ' ')} {values}"
+        for name, values in listed.items()
+    )
+
+
+def ceiling_words(here: xr.Dataset, write: Any) -> str:
+    """A sentence on data against data, or why there is no such value; nothing where it was never asked.
+
+    Parameters
+    ----------
+    here : xr.Dataset
+        One protocol and one metric of the scores.
+    write : callable
+        Turns a number into text.
+
+    Returns
+    -------
+    str
+        Starts with a space.
+    """
+    if "ceiling" not in here:
+        return ""
+    note = str(here["ceiling_note"].values)
+    if not np.isfinite(float(here["ceiling"])):
+        return f" {note[:1].upper()}{note[1:]}" if note else ""
+    ends = [float(here[name]) for name in ("ceiling_lower", "ceiling_upper")]
+    span = f" [{write(ends[0])}, {write(ends[1])}]" if np.isfinite(ends).all() else ""
+    return f" Data against data: {write(here['ceiling'])}{span} ({note})."
 
 
 def _judged(row: xr.Dataset, best: str, reference: str, higher: bool) -> str:

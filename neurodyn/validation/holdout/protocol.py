@@ -1,6 +1,7 @@
 """What every protocol owes: named, describable, and a list of splits."""
 
 import abc
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ import xarray as xr
 
 from neurodyn.errors import NotApplicable
 from neurodyn.validation.layout import generator, has_trials, like_activity
-from neurodyn.validation.split import Split
+from neurodyn.validation.split import EmptyPartError, Split
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,13 +73,15 @@ class Protocol(abc.ABC):
         for fold in range(self._count(recording)):
             yield self._make(recording, fold)
 
-    def splits(self, recording: xr.Dataset) -> list[Split]:
+    def splits(self, recording: xr.Dataset, *, skip_empty: bool = False) -> list[Split]:
         """Return all splits of a recording.
 
         Parameters
         ----------
         recording : xr.Dataset
             A recording.
+        skip_empty : bool
+            Leave out folds with nothing observed to learn from or to score, instead of raising.
 
         Returns
         -------
@@ -90,7 +93,17 @@ class Protocol(abc.ABC):
         NotApplicable
             If the protocol has no meaning for this recording, or the recording is too short for the folds.
         """
-        return list(self.iterate(recording))
+        if not skip_empty:
+            return list(self.iterate(recording))
+        found = []
+        for fold in range(self._count(recording)):
+            with contextlib.suppress(EmptyPartError):
+                found.append(self._make(recording, fold))
+        if not found:
+            raise NotApplicable(
+                f"no fold of {self.name} has entries to learn from and to score; use fewer folds."
+            )
+        return found
 
     def with_gap(self, minimum: int) -> "Protocol":
         """The same protocol with a gap of at least `minimum` bins, where it has a gap.

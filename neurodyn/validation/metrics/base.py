@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from neurodyn.validation.metrics.evaluation import Evaluation
+from neurodyn.validation.uncertainty import chunk_sums
 
 Sums = Mapping[str, np.ndarray]
 WORDS = {
@@ -14,6 +15,7 @@ WORDS = {
     "marginals": "the training part",
     "log_likelihood": "a log-likelihood",
     "previous": "a prediction from the past alone (mode 'past')",
+    "connectivity": "a simulation",
 }
 
 
@@ -49,6 +51,16 @@ class Metric:
         Whether it can be given per unit.
     exclusive : bool
         Whether every scored unit must be of one of `kinds`.
+    chunked : callable, optional
+        ``chunked(evaluation, chunk, n_chunks)`` gives the sums by chunk, ``(chunk, ...)``, where terms for every
+        entry would be too many (pairs of units).
+    unfit : callable, optional
+        ``unfit(evaluation)`` says what else is in the way, or gives an empty text.
+    ceiling : {"", "repeats", "parts"}
+        What the data against themselves are: averages over repeats of a trial, one part against another, or nothing.
+    extrapolate : callable, optional
+        ``extrapolate(full, half, gain, per)``: the value of averages over infinitely many repeats, from the sums of
+        averages over all and over half of them; default: ``full + gain * (full - half)`` of the values.
     """
 
     name: str
@@ -63,6 +75,10 @@ class Metric:
     perfect: float = float("nan")
     per_unit: bool = True
     exclusive: bool = False
+    chunked: Callable[[Evaluation, np.ndarray, int], dict[str, np.ndarray]] | None = None
+    unfit: Callable[[Evaluation], str] | None = None
+    ceiling: str = ""
+    extrapolate: Callable[[Any, Any, float, str], Any] | None = None
 
     def missing(self, evaluation: Evaluation) -> str:
         """Why this metric has no meaning for an evaluation; empty where it has one.
@@ -85,7 +101,28 @@ class Metric:
         scored = np.isfinite(evaluation.observed).any(axis=(0, 1))
         if self.exclusive and not np.isin(evaluation.kind[scored], list(self.kinds)).all():
             return f"{self.name} needs every scored unit to be {' or '.join(sorted(self.kinds))}."
-        return ""
+        return "" if self.unfit is None else self.unfit(evaluation)
+
+    def sums(self, evaluation: Evaluation, chunk: np.ndarray, n_chunks: int) -> dict[str, np.ndarray]:
+        """Sums of the terms over every chunk.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            What is scored.
+        chunk : np.ndarray
+            Chunk number of every bin, ``(trial, time)``; -1 is left out.
+        n_chunks : int
+            Number of chunks.
+
+        Returns
+        -------
+        dict of str to np.ndarray
+            ``(chunk, unit)``, or ``(chunk, pair)``.
+        """
+        if self.chunked is not None:
+            return self.chunked(evaluation, chunk, n_chunks)
+        return chunk_sums(self.terms(evaluation), chunk, n_chunks)
 
     def value(self, evaluation: Evaluation, per: str = "pooled") -> Any:
         """Score an evaluation.
@@ -102,6 +139,9 @@ class Metric:
         float or np.ndarray
             A scalar, or ``(unit,)``.
         """
+        if self.chunked is not None:
+            whole = np.zeros(evaluation.observed.shape[:2], dtype=int)
+            return self.combine({k: v[0] for k, v in self.chunked(evaluation, whole, 1).items()}, per)
         sums = {name: term.sum(axis=(0, 1)) for name, term in self.terms(evaluation).items()}
         return self.combine(sums, per)
 

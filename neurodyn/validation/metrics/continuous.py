@@ -88,6 +88,17 @@ def _pearson(sums: Sums, per: str) -> Any:
     return average(value, per)
 
 
+def _pearson_of_many(full: Sums, half: Sums, gain: float, per: str) -> Any:
+    """Correlation that averages over infinitely many repeats would reach: the root of their explained variance."""
+
+    def explained(sums: Sums) -> np.ndarray:
+        spread = _spread(sums["x"], sums["xx"], sums["entries"])
+        return 1.0 - ratio(sums["xx"] - 2 * sums["xy"] + sums["yy"], spread)
+
+    share = explained(full) + gain * (explained(full) - explained(half))
+    return average(np.sign(share) * np.sqrt(np.abs(share)), per)
+
+
 def _mse(sums: Sums, per: str) -> Any:
     """Mean squared error per entry."""
     return ratio(pool(sums["error"], per), pool(sums["entries"], per))
@@ -117,6 +128,7 @@ R2 = Metric(
     combine=_r2,
     floor=0.0,
     perfect=1.0,
+    ceiling="repeats",
 )
 R2_TRAIN = Metric(
     name="r2_train_null",
@@ -128,6 +140,7 @@ R2_TRAIN = Metric(
     needs=("mean", "marginals"),
     floor=0.0,
     perfect=1.0,
+    ceiling="repeats",
 )
 PEARSON = Metric(
     name="pearson_r",
@@ -136,8 +149,10 @@ PEARSON = Metric(
     kinds=REAL,
     terms=_moments_within,
     combine=_pearson,
+    extrapolate=_pearson_of_many,
     floor=0.0,
     perfect=1.0,
+    ceiling="repeats",
 )
 MSE = Metric(
     name="mse",
@@ -148,6 +163,7 @@ MSE = Metric(
     combine=_mse,
     higher_is_better=False,
     perfect=0.0,
+    ceiling="repeats",
 )
 RELATIVE_MSE = Metric(
     name="mse_over_persistence",
@@ -160,4 +176,5 @@ RELATIVE_MSE = Metric(
     higher_is_better=False,
     floor=1.0,
     perfect=0.0,
+    ceiling="repeats",
 )

@@ -48,6 +48,7 @@ BITS_PER_SPIKE = Metric(
     terms=_terms,
     combine=_over_evaluated,
     floor=0.0,
+    ceiling="repeats",
 )
 BITS_PER_SPIKE_TRAIN = Metric(
     name="bits_per_spike_train_null",
@@ -58,4 +59,5 @@ BITS_PER_SPIKE_TRAIN = Metric(
     combine=_over_train,
     needs=("mean", "marginals"),
     floor=0.0,
+    ceiling="repeats",
 )

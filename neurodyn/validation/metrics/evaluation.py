@@ -51,6 +51,8 @@ class Evaluation:
         (folds) must share it.
     previous : np.ndarray, optional
         Last given value before each entry (persistence), the shape of `observed`, NaN where there is none.
+    connectivity : np.ndarray, optional
+        Correlations ``(unit, unit)`` of a simulation of the fitted model (or of another part of the data).
     """
 
     observed: np.ndarray
@@ -61,6 +63,7 @@ class Evaluation:
     marginals: Marginals | None = None
     centre: np.ndarray | None = None
     previous: np.ndarray | None = None
+    connectivity: np.ndarray | None = None
 
     def of_kind(self, *kinds: str) -> np.ndarray:
         """Scored entries of the units of some kinds.

@@ -3,7 +3,7 @@
 import xarray as xr
 
 from neurodyn.errors import ModelError
-from neurodyn.validation.metrics import choices, continuous, counts, likelihood
+from neurodyn.validation.metrics import choices, continuous, counts, likelihood, structure
 from neurodyn.validation.metrics.base import Metric
 
 METRICS = {
@@ -22,6 +22,7 @@ METRICS = {
         likelihood.LOG_LIKELIHOOD,
         likelihood.LOG_LIKELIHOOD_PER_ENTRY,
         likelihood.LOG_LIKELIHOOD_PER_SPIKE,
+        structure.CONNECTIVITY_MATCH,
     )
 }
 BY_KIND = {
