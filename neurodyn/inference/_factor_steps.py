@@ -5,11 +5,12 @@ group) one system of equations. Arrays over patterns have the pattern first, so 
 products.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg import get_lapack_funcs
 
 BATCH = 2**20
 SIDE_BY_SIDE = 256
@@ -166,10 +167,11 @@ def _in_turn(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """One factorisation after another: faster for large matrices."""
     number, size, _ = matrices.shape
     inverses, diagonals = matrices.copy(), np.empty((number, size))
+    potrf, potri = get_lapack_funcs(("potrf", "potri"), (matrices,))
     for matrix, diagonal in zip(inverses, diagonals, strict=True):
-        root, _ = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
+        root, _ = potrf(matrix.T, lower=1, clean=0, overwrite_a=1)
         diagonal[:] = root.diagonal()
-        matrix.T[:], _ = dpotri(root, lower=1, overwrite_c=1)
+        matrix.T[:], _ = potri(root, lower=1, overwrite_c=1)
     row, column = np.triu_indices(size, 1)
     flat = inverses.reshape(number, -1)
     flat[:, column * size + row] = flat[:, row * size + column]
@@ -313,7 +315,7 @@ def _from_rows(
     latent = latent_means(projected, covariance, ends)
     design = np.concatenate([latent, np.ones((len(latent), 1))], axis=1)
     if last - first < len(values) // 4 or last - first == 1:
-        parts = [design[i:j].T @ design[i:j] for i, j in zip(ends, ends[1:], strict=False)]
+        parts = [design[i:j].T @ design[i:j] for i, j in itertools.pairwise(ends)]
         second = np.stack(parts)
     else:
         second = design[:, :, None] * design[:, None]
@@ -327,7 +329,8 @@ def _from_products(
     parameters: Factors, data: Data, first: int, last: int, covariance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """The same as `_from_rows`, from first and second moments of the rows of each pattern."""
-    assert data.sums is not None and data.products is not None
+    assert data.sums is not None
+    assert data.products is not None
     mean, loadings, noise = parameters
     size = loadings.shape[1] + 1
     some = slice(first, last)
@@ -362,7 +365,7 @@ def maximise(
     Parameters
     ----------
     data : Data
-        Result of `prepare`.
+        Result of `prepare`, every unit observed in some row.
     found : Expected
         Of the current parameters.
     isotropic : bool
@@ -375,9 +378,7 @@ def maximise(
     Factors
         Updated parameters.
     """
-    size = len(found.total)
-    absent = found.moments[:, -1, -1] == 0
-    moments = np.where(absent[:, None, None], np.eye(size), found.moments)
+    moments = found.moments
     if len(moments) == 1:
         solution = np.linalg.solve(moments[0], found.cross.T).T
     elif len(moments) == len(found.cross):
@@ -387,16 +388,14 @@ def maximise(
         for group, moment in enumerate(moments):
             units = data.column == group
             solution[units] = np.linalg.solve(moment, found.cross[units].T).T
-    never = absent[data.column]
-    number = np.maximum(found.moments[:, -1, -1], 1.0)[data.column]
+    number = moments[:, -1, -1][data.column]
     squares = data.squares - (solution * found.cross).sum(-1)
     noise = squares / number
     if isotropic:
-        noise = np.full_like(noise, squares.sum() / number[~never].sum())
-    noise = np.maximum(np.where(never, least_noise + 1.0, noise), least_noise)
+        noise = np.full_like(noise, squares.sum() / number.sum())
+    noise = np.maximum(noise, least_noise)
     total = found.total / found.total[-1, -1]
     centre = total[-1, :-1]
     spread = total[:-1, :-1] - np.outer(centre, centre)
     loadings = solution[:, :-1]
-    mean = np.where(never, 0.0, solution[:, -1] + loadings @ centre)
-    return Factors(mean, loadings @ np.linalg.cholesky(spread), noise)
+    return Factors(solution[:, -1] + loadings @ centre, loadings @ np.linalg.cholesky(spread), noise)

@@ -264,7 +264,8 @@ def fit(
     Parameters
     ----------
     values, mask : numpy.ndarray
-        Data and which of it was observed, ``(row, unit)``; rows without any observed entry are ignored.
+        Data and which of it was observed, ``(row, unit)``; rows without any observed entry are ignored, units
+        without any have mean 0 and variance 1.
     rank : int
         Number of factors.
     isotropic : bool
@@ -300,8 +301,10 @@ def fit(
     >>> bool(np.all(np.diff(objective) > -1e-6))
     True
     """
-    some = mask.any(1)
-    values, mask = values[some], mask[some]
+    rows, units = np.asarray(mask.any(1)), np.asarray(mask.any(0))
+    values, mask = values[rows][:, units], mask[rows][:, units]
+    if start is not None:
+        start = Factors(*(array[units] for array in start))
     count = np.maximum(mask.sum(0), 1)
     origin = np.where(mask, values, 0.0).sum(0) / count
     values = np.where(mask, values - origin, 0.0)
@@ -321,9 +324,17 @@ def fit(
         max_iterations=max_iterations,
         tolerance=tolerance * len(values),
     )
-    unseen = ~mask.any(0)
-    parameters = parameters._replace(mean=np.where(unseen, 0.0, parameters.mean + origin))
-    return canonical(parameters), np.asarray(objective), converged
+    parameters = canonical(parameters._replace(mean=parameters.mean + origin))
+    return _among(parameters, units, rank), np.asarray(objective), converged
+
+
+def _among(parameters: Factors, units: np.ndarray, rank: int) -> Factors:
+    """Parameters of all units, those never observed with mean 0, noise 1 and no part in the factors."""
+    loadings = np.zeros((len(units), rank))
+    loadings[units, : parameters.loadings.shape[1]] = parameters.loadings
+    mean, noise = np.zeros(len(units)), np.ones(len(units))
+    mean[units], noise[units] = parameters.mean, parameters.noise
+    return Factors(mean, loadings, noise)
 
 
 def _climb(
@@ -352,9 +363,9 @@ def _climb(
         if steps >= max_iterations:
             return second, objective, False
         trial, length = _extrapolate(current, first, second, longest, least_noise)
-        found, steps = expect(trial, data), steps + 1
-        accepted = found.log_likelihood >= after.log_likelihood
-        if accepted:
+        with np.errstate(over="ignore", invalid="ignore"):
+            found, steps = expect(trial, data), steps + 1
+        if found.log_likelihood >= after.log_likelihood:
             current = trial
             longest = LARGEST_STEP * longest if length == longest else longest
         elif steps < max_iterations:
@@ -370,9 +381,7 @@ def _extrapolate(
     start: Factors, first: Factors, second: Factors, longest: float, least_noise: np.ndarray
 ) -> tuple[Factors, float]:
     """Where two successive steps lead to, and the length of that step; the noise is extrapolated by its log."""
-    points = [
-        np.concatenate([p.mean, p.loadings.ravel(), np.log(p.noise)]) for p in (start, first, second)
-    ]
+    points = [np.concatenate([p.mean, p.loadings.ravel(), np.log(p.noise)]) for p in (start, first, second)]
     step = points[1] - points[0]
     bend = points[2] - points[1] - step
     length = float(np.linalg.norm(step) / max(np.linalg.norm(bend), 1e-300))

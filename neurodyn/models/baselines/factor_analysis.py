@@ -36,8 +36,8 @@ class FactorAnalysis(Model):
 
     .. math:: x_t = \\mu + W z_t + \\epsilon_t, \\quad z_t \\sim N(0, I), \\quad \\epsilon_{ti} \\sim N(0, \\psi_i)
 
-    Fitted by exact EM on the observed entries. It predicts an entry from the other units of the same bin, so
-    it is the floor of co-smoothing; from the past alone (mode ``past``) it predicts the mean. Counts are
+    Fitted by accelerated exact EM on the observed entries. It predicts an entry from the other units of the same bin,
+    so it is the floor of co-smoothing; from the past alone (mode ``past``) it predicts the mean. Counts are
     accepted as numbers: their predictions are kept above a floor learnt in training, but a Gaussian density of
     counts is not comparable with the probability of a count, so for counts `log_likelihood` is not applicable.
     `inputs` of `fit` is not used, because training feeds no entry to its own prediction.
@@ -78,11 +78,13 @@ class FactorAnalysis(Model):
     doi:10.1007/BF02293851
     Tipping, M. E. & Bishop, C. M. (1999). Probabilistic principal component analysis. Journal of the Royal
     Statistical Society B 61, 611-622. doi:10.1111/1467-9868.00196
+    Varadhan, R. & Roland, C. (2008). Simple and globally convergent methods for accelerating the convergence
+    of any EM algorithm. Scandinavian Journal of Statistics 35, 335-353. doi:10.1111/j.1467-9469.2007.00585.x
     """
 
     name = "factor_analysis"
     kinds = frozenset({"continuous", "count"})
-    citations = ("rubin1982", "tipping1999")
+    citations = ("rubin1982", "tipping1999", "varadhan2008")
 
     rank: int | None = None
     noise: str = "factor_analysis"
@@ -180,16 +182,20 @@ class FactorAnalysis(Model):
 
 
 def _hidden(mask: np.ndarray, key: Any) -> np.ndarray:
-    """Entries to choose the rank on: every row hides one of ten groups of units, both drawn at random.
+    """Entries to choose the rank on, one in ten at random.
 
-    All entries are equally likely, and rows share ten patterns, which is what makes fitting without them cheap.
+    Where there are units enough, they are split into ten random groups and every row hides one of them: rows then
+    share ten patterns of hidden entries, which is what makes fits without those entries cheap.
     """
     generator = np.random.default_rng(key_words(key))
     n_groups = round(1 / HIDDEN_FRACTION)
     observed = np.flatnonzero(mask.any(0))
-    group = np.full(mask.shape[1], -1)
-    group[observed] = generator.permutation(len(observed)) % n_groups
-    hidden = mask & (group == generator.integers(n_groups, size=len(mask))[:, None])
+    if len(observed) < 2 * n_groups:
+        hidden = mask & (generator.random(mask.shape) < HIDDEN_FRACTION)
+    else:
+        group = np.full(mask.shape[1], -1)
+        group[observed] = generator.permutation(len(observed)) % n_groups
+        hidden = mask & (group == generator.integers(n_groups, size=len(mask))[:, None])
     hidden[:, (mask & ~hidden).sum(0) == 0] = False
     return hidden
 
