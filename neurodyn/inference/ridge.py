@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from scipy.linalg import cho_factor, cho_solve, cholesky
 
-from neurodyn.inference._held_out import held_out_errors
+from neurodyn.inference._held_out import held_out_residuals, held_out_squares
 from neurodyn.inference.threads import one_thread
 
 STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1))
@@ -162,15 +162,11 @@ def choose(
     """
     folds = contiguous_folds(len(targets), min(n_folds, len(targets)))
     bounds = np.append(np.flatnonzero(np.diff(folds, prepend=-1)), len(targets))
-    squares = np.zeros((len(widths), len(strengths)))
-    for i, first, errors in held_out_errors(predictors, targets, bounds, widths, strengths):
-        counted = errors * observed[first : first + len(errors), None]
-        squares[i] += np.einsum("rsu,rsu->s", counted, counted)
-    squares /= max(observed.sum(), 1)
+    squares = held_out_squares(predictors, targets, observed, bounds, widths, strengths) / max(
+        observed.sum(), 1
+    )
     i, j = _simplest_best(squares)
-    residuals = np.zeros_like(targets)
-    for _, first, errors in held_out_errors(predictors, targets, bounds, (widths[i],), (strengths[j],)):
-        residuals[first : first + len(errors)] = errors[:, 0]
+    residuals = held_out_residuals(predictors[:, : widths[i]], targets, bounds, strengths[j])
     return RidgePath(widths[i], strengths[j], float(squares[i, j]), np.where(observed, residuals, 0.0))
 
 
