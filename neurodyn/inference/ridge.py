@@ -160,14 +160,58 @@ def choose(
     >>> choose(x, 2 * x[:, :1], np.ones((200, 1), bool), widths=(1, 2)).width
     1
     """
-    folds = contiguous_folds(len(targets), min(n_folds, len(targets)))
-    bounds = np.append(np.flatnonzero(np.diff(folds, prepend=-1)), len(targets))
+    bounds = _fold_bounds(len(targets), n_folds)
     squares = held_out_squares(predictors, targets, observed, bounds, widths, strengths) / max(
         observed.sum(), 1
     )
     i, j = _simplest_best(squares)
-    residuals = held_out_residuals(predictors[:, : widths[i]], targets, bounds, strengths[j])
-    return RidgePath(widths[i], strengths[j], float(squares[i, j]), np.where(observed, residuals, 0.0))
+    residuals = held_out(predictors[:, : widths[i]], targets, observed, strengths[j], n_folds)
+    return RidgePath(widths[i], strengths[j], float(squares[i, j]), residuals)
+
+
+@one_thread()
+def held_out(
+    predictors: Float[np.ndarray, "row feature"],
+    targets: Float[np.ndarray, "row unit"],
+    observed: Bool[np.ndarray, "row unit"],
+    strength: float,
+    n_folds: int = 5,
+) -> Float[np.ndarray, "row unit"]:
+    """Residuals of contiguous blocks of rows under weights fitted to the other rows.
+
+    Parameters
+    ----------
+    predictors : numpy.ndarray
+        ``(row, feature)``.
+    targets : numpy.ndarray
+        ``(row, unit)``; where `observed` is False, an imputed value.
+    observed : numpy.ndarray of bool
+        Which residuals are wanted.
+    strength : float
+        Ridge strength; the penalty is the strength times the number of rows fitted.
+    n_folds : int
+        Number of blocks.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(row, unit)``, 0 where the target was not observed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurodyn.inference.ridge import held_out
+    >>> held_out(np.ones((4, 1)), np.full((4, 1), 2.0), np.ones((4, 1), bool), 1.0, 2).ravel().tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    residuals = held_out_residuals(predictors, targets, _fold_bounds(len(targets), n_folds), strength)
+    return np.where(observed, residuals, 0.0)
+
+
+def _fold_bounds(n_rows: int, n_folds: int) -> np.ndarray:
+    """First row of every contiguous fold, and the number of rows."""
+    folds = contiguous_folds(n_rows, min(n_folds, n_rows))
+    return np.append(np.flatnonzero(np.diff(folds, prepend=-1)), n_rows)
 
 
 def _simplest_best(squares: np.ndarray) -> tuple[int, int]:
