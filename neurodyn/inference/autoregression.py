@@ -9,9 +9,12 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
-from neurodyn.inference.ridge import choose, shifted, shrunk_covariance, solve
+from neurodyn.inference.ridge import choose, held_out, shifted, shrunk_covariance, solve
+from neurodyn.inference.threads import one_thread
 
 ROUNDS = 8
+SWEEPS = 40
+ROUNDING = 1e-13
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,21 +95,82 @@ def fill_causally(
         Completed values, and the variance of what was filled in (0 where observed): errors of different
         entries are taken as independent, and no variance exceeds the marginal one.
     """
-    filled = np.where(mask, values, 0.0)
-    variance = np.zeros_like(filled)
-    coefficients, order = parameters.coefficients, parameters.order
-    squared = np.square(coefficients)
+    filled, variance = np.where(mask, values, 0.0), np.zeros(values.shape)
     noise = np.diagonal(parameters.noise, axis1=1, axis2=2)
-    ceiling = noise[0]
-    for t in np.flatnonzero(~mask.all(axis=(0, 2))).tolist():
-        reach = range(1, min(t, order) + 1)
-        mean = step(coefficients, [filled[:, t - lag] for lag in reach], t) if t else 0.0
-        spread = noise[min(t, order)] + (
-            step(squared, [variance[:, t - lag] for lag in reach], t) if t else 0.0
-        )
-        filled[:, t] = np.where(mask[:, t], filled[:, t], mean)
-        variance[:, t] = np.where(mask[:, t], 0.0, np.minimum(spread, ceiling))
+    fill(filled, ~mask, parameters.coefficients)
+    fill(variance, ~mask, np.square(parameters.coefficients), noise)
     return filled, variance
+
+
+@one_thread()
+def fill(
+    state: Float[np.ndarray, "trial time unit"],
+    missing: Bool[np.ndarray, "trial time unit"],
+    coefficients: Float[np.ndarray, "order_plus order unit unit"],
+    noise: Float[np.ndarray, "order_plus unit"] | None = None,
+) -> None:
+    """Replace, in place, each missing entry by its step from earlier bins.
+
+    All bins with a missing entry take a step at once, then again those whose predecessors changed, until nothing
+    changes beyond rounding; what a long gap leaves to do after `SWEEPS` rounds is done in the order of time.
+
+    Parameters
+    ----------
+    state : numpy.ndarray
+        ``(trial, time, unit)``; overwritten where missing.
+    missing : numpy.ndarray of bool
+        ``(trial, time, unit)``.
+    coefficients : numpy.ndarray
+        Of all orders, ``(order + 1, order, unit, unit)``.
+    noise : numpy.ndarray, optional
+        Added at each position up to the order, ``(order + 1, unit)``, with the sum kept below its first entry.
+    """
+    order, some = coefficients.shape[1], missing.any(-1)
+    due = some.copy()
+    for _ in range(SWEEPS):
+        trial, time = np.nonzero(due)
+        if not len(trial):
+            return
+        due = _after(_renew(state, missing, coefficients, noise, trial, time), trial, time, some, order)
+    for t in range(missing.shape[1]):
+        trial = np.flatnonzero(due[:, t])
+        if len(trial):
+            at = np.full(len(trial), t)
+            due |= _after(_renew(state, missing, coefficients, noise, trial, at), trial, at, some, order)
+
+
+def _renew(
+    state: np.ndarray,
+    missing: np.ndarray,
+    coefficients: np.ndarray,
+    noise: np.ndarray | None,
+    trial: np.ndarray,
+    time: np.ndarray,
+) -> np.ndarray:
+    """Step the missing entries of the given bins; which of the bins changed beyond rounding."""
+    position = np.minimum(time, coefficients.shape[1])
+    old = state[trial, time]
+    new = np.zeros_like(old)
+    for q in np.unique(position).tolist():
+        at = position == q
+        for lag in range(q):
+            new[at] += state[trial[at], time[at] - lag - 1] @ coefficients[q, lag].T
+    if noise is not None:
+        new = np.minimum(new + noise[position], noise[0])
+    new = np.where(missing[trial, time], new, old)
+    state[trial, time] = new
+    return (np.abs(new - old) > ROUNDING * np.maximum(np.abs(new), 1.0)).any(-1)
+
+
+def _after(
+    changed: np.ndarray, trial: np.ndarray, time: np.ndarray, some: np.ndarray, order: int
+) -> np.ndarray:
+    """Bins with a missing entry that a changed bin is a predecessor of, ``(trial, time)``."""
+    due = np.zeros_like(some)
+    for lag in range(1, order + 1):
+        within = changed & (time + lag < some.shape[1])
+        due[trial[within], time[within] + lag] = True
+    return due & some
 
 
 def forecast(
@@ -202,6 +266,7 @@ def spectral_radius(coefficients: Float[np.ndarray, "order unit unit"]) -> float
     return float(np.exp(log_norm))
 
 
+@one_thread()
 def fit(
     values: Float[np.ndarray, "trial time unit"],
     mask: Bool[np.ndarray, "trial time unit"],
@@ -229,7 +294,7 @@ def fit(
     Returns
     -------
     Autoregression
-        The fitted model.
+        The fitted model. Memory is that of a few arrays of bins by units times the largest order.
     """
     n_units = values.shape[2]
     longest = max(orders)
@@ -246,25 +311,29 @@ def fit(
     predictors, targets = _table(filled, rows, longest)
     path = choose(predictors, targets, targets_observed, widths=widths, strengths=strengths)
     order, weights = path.width // n_units, None
+    predictors = predictors[:, : path.width]
     for _ in range(0 if complete else ROUNDS):
         previous, weights = weights, _weights(predictors, targets, path.width, path.strength)
         if previous is not None and np.abs(weights - previous).max() < 1e-4:
             break
-        coefficients = _coefficients([weights], order, n_units)
-        blank = np.broadcast_to(np.eye(n_units), (order + 1, n_units, n_units))
-        filled, _ = fill_causally(values, mask, Autoregression(coefficients, blank, 0.0, 0.0, 0.0))
-        predictors, targets = _table(filled, rows, longest)
+        filled = np.where(mask, values, 0.0)
+        fill(filled, ~mask, _coefficients([weights], order, n_units))
+        predictors, targets = _table(filled, rows, order)
     solutions, noises, score = [], [_noise(values[known_rows(mask)], mask, full_noise)], 0.0
     for q in range(1, order + 1):
-        one = choose(predictors, targets, targets_observed, widths=(q * n_units,), strengths=(path.strength,))
-        solutions.append(_weights(predictors, targets, one.width, one.strength))
+        width = q * n_units
+        if complete and q == order:
+            residuals = path.residuals
+        else:
+            residuals = held_out(predictors[:, :width], targets, targets_observed, path.strength)
+        solutions.append(_weights(predictors, targets, width, path.strength))
         covariance = (
-            shrunk_covariance(one.residuals, targets_observed)
+            shrunk_covariance(residuals, targets_observed)
             if full_noise
-            else np.diag(np.square(one.residuals).sum(0) / np.maximum(targets_observed.sum(0), 1))
+            else np.diag(np.square(residuals).sum(0) / np.maximum(targets_observed.sum(0), 1))
         )
         noises.append(_below_marginal(covariance, noises[0]))
-        score = one.score
+        score = float(np.square(residuals).sum() / max(targets_observed.sum(), 1))
     coefficients = _coefficients(solutions, order, n_units)
     radius = spectral_radius(coefficients[order])
     if radius >= 0.999:

@@ -3,33 +3,32 @@
 .. math:: x_t = \\mu + W z_t + \\epsilon_t, \\quad z_t \\sim N(0, I), \\quad \\epsilon_{ti} \\sim N(0, \\psi_i)
 
 A missing entry is dropped from its row, which marginalises it exactly. Rows that miss the same entries share
-one posterior covariance.
+one posterior covariance; where there are few such patterns, a step works on second moments instead of rows.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from neurodyn.inference._factor_steps import (
+    Data,
+    Expected,
+    Factors,
+    batches,
+    covariances,
+    distinct,
+    expect,
+    latent_means,
+    maximise,
+    prepare,
+)
+from neurodyn.inference.threads import one_thread
+
 SMALLEST_NOISE = 1e-4
-
-
-class Factors(NamedTuple):
-    """Parameters of the factor model.
-
-    Attributes
-    ----------
-    mean : numpy.ndarray
-        :math:`\\mu`, ``(unit,)``.
-    loadings : numpy.ndarray
-        :math:`W`, ``(unit, factor)``.
-    noise : numpy.ndarray
-        :math:`\\psi`, ``(unit,)``.
-    """
-
-    mean: np.ndarray
-    loadings: np.ndarray
-    noise: np.ndarray
+LEAST_NEW_VARIANCE = 0.05
+LARGEST_STEP = 4.0
 
 
 class Rows(NamedTuple):
@@ -90,11 +89,11 @@ def group_rows(values: Float[np.ndarray, "row unit"], mask: Bool[np.ndarray, "ro
     >>> group_rows(np.ones((3, 2)), np.array([[True, True], [True, False], [True, True]])).pattern.tolist()
     [1, 0, 1]
     """
-    packed = np.packbits(mask, axis=1)
-    _, first, inverse = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    return Rows(np.where(mask, values, 0.0), mask[first], inverse.reshape(-1))
+    patterns, pattern = distinct(mask)
+    return Rows(np.where(mask, values, 0.0), patterns, pattern)
 
 
+@one_thread()
 def posterior(parameters: Factors, rows: Rows) -> Posterior:
     """Posterior of the factors given each row's observed entries, and their log-density.
 
@@ -108,86 +107,65 @@ def posterior(parameters: Factors, rows: Rows) -> Posterior:
     Returns
     -------
     Posterior
-        Means, covariances by pattern, log-likelihoods.
+        Means, covariances by pattern, log-likelihoods. Memory beyond it is bounded.
     """
-    mean, loadings, noise = parameters
-    n_factors = loadings.shape[1]
-    seen = rows.patterns.astype(loadings.dtype)
-    outer = np.einsum("ij,ik->ijk", loadings / noise[:, None], loadings).reshape(len(noise), -1)
-    precision = (seen @ outer).reshape(-1, n_factors, n_factors) + np.eye(n_factors)
-    root = np.linalg.cholesky(precision)
-    covariance = np.linalg.inv(precision)
-    observed = rows.patterns[rows.pattern]
-    error = np.where(observed, rows.values - mean, 0.0)
-    projected = error @ (loadings / noise[:, None])
-    if len(rows.patterns) == 1:
-        latent = projected @ covariance[0]
-    else:
-        latent = np.einsum("ni,nij->nj", projected, covariance[rows.pattern])
-    log_determinant = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(-1) + seen @ np.log(noise)
-    constant = log_determinant + seen.sum(-1) * np.log(2 * np.pi)
-    square = np.square(error) @ (1 / noise) - (projected * latent).sum(-1)
-    return Posterior(latent, covariance, -0.5 * (square + constant[rows.pattern]))
+    n_factors = parameters.loadings.shape[1]
+    covariance = np.empty((len(rows.patterns), n_factors, n_factors))
+    latent, log_likelihood = np.empty((len(rows.values), n_factors)), np.empty(len(rows.values))
+    for which, patterns, means, spread, terms in _in_batches(parameters, rows):
+        latent[which], log_likelihood[which] = means, terms
+        covariance[patterns] = spread
+    return Posterior(latent, covariance, log_likelihood)
 
 
-def maximise(
-    rows: Rows, found: Posterior, *, isotropic: bool, least_noise: Float[np.ndarray, " unit"]
-) -> Factors:
-    """Parameters that maximise the expected log-likelihood, with the factors' own moments expanded.
-
-    The expansion (Liu, Rubin & Wu 1998) lets the factors have any mean and covariance for one step and
-    absorbs them into `mean` and `loadings`; it keeps the likelihood's rise and removes the slow crawl.
+@one_thread()
+def replicate(
+    parameters: Factors, rows: Rows
+) -> tuple[Float[np.ndarray, "row unit"], Float[np.ndarray, "row unit"], Float[np.ndarray, " row"]]:
+    """Mean and variance of a fresh replicate of every entry given its row, and the rows' log-density.
 
     Parameters
     ----------
+    parameters : Factors
+        The model.
     rows : Rows
         Grouped data.
-    found : Posterior
-        Of the current parameters.
-    isotropic : bool
-        One noise variance for all units (probabilistic PCA).
-    least_noise : numpy.ndarray
-        Floor of the noise variances, ``(unit,)``.
 
     Returns
     -------
-    Factors
-        Updated parameters.
+    mean, variance : numpy.ndarray
+        ``(row, unit)``. Memory beyond them is bounded.
+    log_likelihood : numpy.ndarray
+        Log-density of every row's observed entries, ``(row,)``.
     """
-    n_rows, n_factors = found.mean.shape
-    n_patterns = len(rows.patterns)
-    counts = np.bincount(rows.pattern, minlength=n_patterns).astype(found.mean.dtype)
-    observed = rows.patterns[rows.pattern]
-    design = np.concatenate([found.mean, np.ones((n_rows, 1))], axis=1)
-    if n_patterns == 1:
-        second = (design.T @ design)[None]
-    elif n_patterns < n_rows // 4:
-        second = np.stack(
-            [design[rows.pattern == k].T @ design[rows.pattern == k] for k in range(n_patterns)]
-        )
-    else:
-        second = np.zeros((n_patterns, n_factors + 1, n_factors + 1))
-        np.add.at(second, rows.pattern, np.einsum("ni,nj->nij", design, design))
-    second[:, :n_factors, :n_factors] += counts[:, None, None] * found.covariance
-    weight = rows.patterns.astype(design.dtype)
-    size = n_factors + 1
-    moments = (weight.T @ second.reshape(n_patterns, -1)).reshape(-1, size, size)
-    cross = rows.values.T @ design
-    number = np.maximum(moments[:, -1, -1], 1.0)
-    never = moments[:, -1, -1] == 0
-    moments = np.where(never[:, None, None], np.eye(size), moments)
-    solution = np.linalg.solve(moments, cross[..., None])[..., 0]
-    squares = np.square(rows.values).sum(0) - (solution * cross).sum(-1)
-    noise = squares / number
-    if isotropic:
-        noise = np.full_like(noise, squares.sum() / number[~never].sum())
-    noise = np.maximum(np.where(never, least_noise + 1.0, noise), least_noise)
-    total = second.sum(0) / n_rows
-    centre = total[-1, :n_factors]
-    spread = total[:n_factors, :n_factors] - np.outer(centre, centre)
-    loadings = solution[:, :n_factors]
-    mean = np.where(observed.any(0), solution[:, -1] + loadings @ centre, 0.0)
-    return Factors(mean, loadings @ np.linalg.cholesky(spread), noise)
+    loadings = parameters.loadings
+    mean, variance = np.empty(rows.values.shape), np.empty((len(rows.patterns), len(loadings)))
+    log_likelihood = np.empty(len(rows.values))
+    outer = (loadings[:, :, None] * loadings[:, None, :]).reshape(len(loadings), -1)
+    for which, patterns, means, spread, terms in _in_batches(parameters, rows):
+        mean[which] = parameters.mean + means @ loadings.T
+        variance[patterns] = spread.reshape(len(spread), -1) @ outer.T + parameters.noise
+        log_likelihood[which] = terms
+    return mean, variance[rows.pattern], log_likelihood
+
+
+def _in_batches(
+    parameters: Factors, rows: Rows
+) -> Iterator[tuple[np.ndarray, slice, np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows, their patterns, posterior means, covariances and log-densities, batch by batch."""
+    mean, loadings, noise = parameters
+    order = np.argsort(rows.pattern, kind="stable")
+    starts = np.searchsorted(rows.pattern[order], np.arange(len(rows.patterns) + 1))
+    for first, last in batches(len(rows.patterns), loadings.shape[1]):
+        which, ends = order[starts[first] : starts[last]], starts[first : last + 1] - starts[first]
+        covariance, constant = covariances(parameters, rows.patterns[first:last].astype(float))
+        observed = np.repeat(rows.patterns[first:last], np.diff(ends), axis=0)
+        error = np.where(observed, rows.values[which] - mean, 0.0)
+        projected = error @ (loadings / noise[:, None])
+        latent = latent_means(projected, covariance, ends)
+        square = np.square(error) @ (1 / noise) - (projected * latent).sum(-1)
+        terms = -0.5 * (square + np.repeat(constant, np.diff(ends)))
+        yield which, slice(first, last), latent, covariance, terms
 
 
 def initialise(
@@ -207,11 +185,8 @@ def initialise(
     Factors
         A start for `fit`.
     """
-    count = np.maximum(mask.sum(0), 1)
-    mean = np.where(mask, values, 0.0).sum(0) / count
-    centred = np.where(mask, values - mean, 0.0)
-    pairs = np.maximum(mask.T.astype(float) @ mask, 1.0)
-    covariance = centred.T @ centred / pairs
+    mean = np.where(mask, values, 0.0).sum(0) / np.maximum(mask.sum(0), 1)
+    covariance = _pairwise(values, mask, mean)
     variances, vectors = np.linalg.eigh(covariance)
     variances, vectors = variances[::-1], vectors[:, ::-1]
     rest = variances[rank:]
@@ -223,6 +198,53 @@ def initialise(
     return Factors(mean, loadings, np.maximum(noise, 1e-3 * left))
 
 
+def grow(
+    parameters: Factors, values: Float[np.ndarray, "row unit"], mask: Bool[np.ndarray, "row unit"], rank: int
+) -> Factors:
+    """More factors: leading eigenvectors of what the present ones leave unexplained.
+
+    Parameters
+    ----------
+    parameters : Factors
+        Fewer than `rank` factors.
+    values, mask : numpy.ndarray
+        Data and which of it was observed, ``(row, unit)``.
+    rank : int
+        Number of factors wanted.
+
+    Returns
+    -------
+    Factors
+        A start for `fit`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurodyn.inference.factor_analysis import grow, initialise
+    >>> x = np.random.default_rng(0).normal(size=(50, 4))
+    >>> grow(initialise(x, np.ones(x.shape, bool), 1), x, np.ones(x.shape, bool), 3).loadings.shape
+    (4, 3)
+    """
+    mean, loadings, noise = parameters
+    deviation = np.sqrt(noise)
+    latent = posterior(parameters, group_rows(values, mask)).mean
+    rest = _pairwise((values - mean - latent @ loadings.T) / deviation, mask, np.zeros_like(mean))
+    variances, vectors = np.linalg.eigh(rest)
+    wanted = rank - loadings.shape[1]
+    variances, vectors = variances[::-1][:wanted], vectors[:, ::-1][:, :wanted]
+    new = deviation[:, None] * vectors * np.sqrt(np.maximum(variances - 1, LEAST_NEW_VARIANCE))
+    noise = np.maximum(noise - np.square(new).sum(1), 0.5 * noise)
+    return Factors(mean, np.concatenate([loadings, new], axis=1), noise)
+
+
+def _pairwise(values: np.ndarray, mask: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Covariance about a mean, over the rows where both units are observed."""
+    weight = mask.astype(float)
+    centred = np.where(mask, values - mean, 0.0)
+    return centred.T @ centred / np.maximum(weight.T @ weight, 1.0)
+
+
+@one_thread()
 def fit(
     values: Float[np.ndarray, "row unit"],
     mask: Bool[np.ndarray, "row unit"],
@@ -231,30 +253,43 @@ def fit(
     isotropic: bool = False,
     max_iterations: int = 500,
     tolerance: float = 1e-6,
+    start: Factors | None = None,
 ) -> tuple[Factors, Float[np.ndarray, " iteration"], bool]:
     """Maximum likelihood from the observed entries.
+
+    Expectation-maximisation, with every third iterate extrapolated from the two before it (Varadhan & Roland
+    2008) and dropped again where it lowers the likelihood. Memory is that of a few copies of the data and, where
+    rows share few patterns of missing entries, of one ``(unit, unit)`` matrix a pattern, which is never more.
 
     Parameters
     ----------
     values, mask : numpy.ndarray
-        Data and which of it was observed, ``(row, unit)``; rows without any observed entry are ignored.
+        Data and which of it was observed, ``(row, unit)``; rows without any observed entry are ignored, units
+        without any have mean 0 and variance 1.
     rank : int
         Number of factors.
     isotropic : bool
         One noise variance for all units (probabilistic PCA).
     max_iterations : int
-        Most iterations.
+        Most expectation steps.
     tolerance : float
-        Stop when the log-likelihood per row rises by less.
+        Stop when a step of expectation and maximisation raises the log-likelihood per row by less.
+    start : Factors, optional
+        Where to start; None starts from `initialise`.
 
     Returns
     -------
     parameters : Factors
         Loadings rotated to decreasing explained variance, signs fixed.
     objective : numpy.ndarray
-        Log-likelihood at each iteration.
+        Log-likelihood at each accepted iterate.
     converged : bool
         Whether the tolerance was met.
+
+    References
+    ----------
+    Varadhan, R. & Roland, C. (2008). Simple and globally convergent methods for accelerating the convergence
+    of any EM algorithm. Scandinavian Journal of Statistics 35, 335-353. doi:10.1111/j.1467-9469.2007.00585.x
 
     Examples
     --------
@@ -266,27 +301,95 @@ def fit(
     >>> bool(np.all(np.diff(objective) > -1e-6))
     True
     """
-    some = mask.any(1)
-    values, mask = values[some], mask[some]
-    parameters = initialise(values, mask, rank)
-    rows = group_rows(values, mask)
+    rows, units = np.asarray(mask.any(1)), np.asarray(mask.any(0))
+    values, mask = values[rows][:, units], mask[rows][:, units]
+    if start is not None:
+        start = Factors(*(array[units] for array in start))
     count = np.maximum(mask.sum(0), 1)
-    variance = np.where(mask, np.square(values - parameters.mean), 0.0).sum(0) / count
+    origin = np.where(mask, values, 0.0).sum(0) / count
+    values = np.where(mask, values - origin, 0.0)
+    parameters = initialise(values, mask, rank) if start is None else start._replace(mean=start.mean - origin)
+    variance = np.square(values).sum(0) / count
     typical = variance[variance > 0].mean() if (variance > 0).any() else 1.0
     least = np.maximum(SMALLEST_NOISE * variance, 1e-9 * typical)
     parameters = parameters._replace(noise=np.maximum(parameters.noise, least))
     if isotropic:
         parameters = parameters._replace(noise=np.full_like(least, max(parameters.noise.mean(), least.max())))
         least = np.full_like(least, SMALLEST_NOISE * typical)
-    objective, converged = [], False
-    for _ in range(max_iterations):
-        found = posterior(parameters, rows)
-        objective.append(float(found.log_likelihood.sum()))
-        if len(objective) > 1 and objective[-1] - objective[-2] < tolerance * len(values):
-            converged = True
-            break
-        parameters = maximise(rows, found, isotropic=isotropic, least_noise=least)
-    return canonical(parameters), np.asarray(objective), converged
+    parameters, objective, converged = _climb(
+        parameters,
+        prepare(values, mask),
+        isotropic=isotropic,
+        least_noise=least,
+        max_iterations=max_iterations,
+        tolerance=tolerance * len(values),
+    )
+    parameters = canonical(parameters._replace(mean=parameters.mean + origin))
+    return _among(parameters, units, rank), np.asarray(objective), converged
+
+
+def _among(parameters: Factors, units: np.ndarray, rank: int) -> Factors:
+    """Parameters of all units, those never observed with mean 0, noise 1 and no part in the factors."""
+    loadings = np.zeros((len(units), rank))
+    loadings[units, : parameters.loadings.shape[1]] = parameters.loadings
+    mean, noise = np.zeros(len(units)), np.ones(len(units))
+    mean[units], noise[units] = parameters.mean, parameters.noise
+    return Factors(mean, loadings, noise)
+
+
+def _climb(
+    current: Factors,
+    data: Data,
+    *,
+    isotropic: bool,
+    least_noise: np.ndarray,
+    max_iterations: int,
+    tolerance: float,
+) -> tuple[Factors, list[float], bool]:
+    """Accelerated expectation-maximisation: last iterate, log-likelihoods, and whether they settled."""
+    found, steps, longest = expect(current, data), 1, LARGEST_STEP
+    objective = [found.log_likelihood]
+
+    def improve(expected: Expected) -> Factors:
+        return maximise(data, expected, isotropic=isotropic, least_noise=least_noise)
+
+    while steps < max_iterations:
+        first = improve(found)
+        after, steps = expect(first, data), steps + 1
+        objective.append(after.log_likelihood)
+        if objective[-1] - objective[-2] < tolerance:
+            return first, objective, True
+        second = improve(after)
+        if steps >= max_iterations:
+            return second, objective, False
+        trial, length = _extrapolate(current, first, second, longest, least_noise)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found, steps = expect(trial, data), steps + 1
+        if found.log_likelihood >= after.log_likelihood:
+            current = trial
+            longest = LARGEST_STEP * longest if length == longest else longest
+        elif steps < max_iterations:
+            current, longest = second, max(longest / LARGEST_STEP, 1.0)
+            found, steps = expect(second, data), steps + 1
+        else:
+            return second, objective, False
+        objective.append(found.log_likelihood)
+    return improve(found), objective, False
+
+
+def _extrapolate(
+    start: Factors, first: Factors, second: Factors, longest: float, least_noise: np.ndarray
+) -> tuple[Factors, float]:
+    """Where two successive steps lead to, and the length of that step; the noise is extrapolated by its log."""
+    points = [np.concatenate([p.mean, p.loadings.ravel(), np.log(p.noise)]) for p in (start, first, second)]
+    step = points[1] - points[0]
+    bend = points[2] - points[1] - step
+    length = float(np.linalg.norm(step) / max(np.linalg.norm(bend), 1e-300))
+    length = min(max(length, 1.0), longest)
+    reached = points[0] + 2 * length * step + length**2 * bend
+    n_units, shape = len(start.mean), start.loadings.shape
+    noise = np.maximum(np.exp(np.clip(reached[-n_units:], -700, 700)), least_noise)
+    return Factors(reached[:n_units], reached[n_units:-n_units].reshape(shape), noise), length
 
 
 def canonical(parameters: Factors) -> Factors:

@@ -4,7 +4,10 @@ import dataclasses
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
-from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_factor, cho_solve, cholesky
+
+from neurodyn.inference._held_out import held_out_residuals, held_out_squares
+from neurodyn.inference.threads import one_thread
 
 STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1))
 SHRINKAGES = (0.001, 0.03, 0.1, 0.3, 0.6, 1.0)
@@ -116,6 +119,7 @@ def solve(
     return cho_solve(cho_factor(damped, check_finite=False), cross, check_finite=False)
 
 
+@one_thread()
 def choose(
     predictors: Float[np.ndarray, "row feature"],
     targets: Float[np.ndarray, "row unit"],
@@ -145,7 +149,8 @@ def choose(
     Returns
     -------
     RidgePath
-        The choice with the smallest held-out squared error, the simpler one on a tie.
+        The choice with the smallest held-out squared error, the simpler one on a tie. Memory is that of a few
+        arrays of the size of `predictors`, or of its errors at every strength on one fold.
 
     Examples
     --------
@@ -155,30 +160,58 @@ def choose(
     >>> choose(x, 2 * x[:, :1], np.ones((200, 1), bool), widths=(1, 2)).width
     1
     """
-    folds = contiguous_folds(len(targets), min(n_folds, len(targets)))
-    parts = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-    grams = [predictors[rows].T @ predictors[rows] for rows in parts]
-    crosses = [predictors[rows].T @ targets[rows] for rows in parts]
-    gram_sum, cross_sum = sum(grams), sum(crosses)
-    squares = np.zeros((len(widths), len(strengths)))
-    for rows, gram, cross in zip(parts, grams, crosses, strict=True):
-        train = max(len(targets) - len(rows), 1)
-        for i, width in enumerate(widths):
-            for j, strength in enumerate(strengths):
-                weights = solve(
-                    (gram_sum - gram)[:width, :width], (cross_sum - cross)[:width], strength * train
-                )
-                error = np.where(observed[rows], targets[rows] - predictors[rows, :width] @ weights, 0.0)
-                squares[i, j] += np.square(error).sum()
-    squares /= max(observed.sum(), 1)
+    bounds = _fold_bounds(len(targets), n_folds)
+    squares = held_out_squares(predictors, targets, observed, bounds, widths, strengths) / max(
+        observed.sum(), 1
+    )
     i, j = _simplest_best(squares)
-    width, strength = widths[i], strengths[j]
-    residuals = np.zeros_like(targets)
-    for rows, gram, cross in zip(parts, grams, crosses, strict=True):
-        train = max(len(targets) - len(rows), 1)
-        weights = solve((gram_sum - gram)[:width, :width], (cross_sum - cross)[:width], strength * train)
-        residuals[rows] = targets[rows] - predictors[rows, :width] @ weights
-    return RidgePath(width, strength, float(squares[i, j]), np.where(observed, residuals, 0.0))
+    residuals = held_out(predictors[:, : widths[i]], targets, observed, strengths[j], n_folds)
+    return RidgePath(widths[i], strengths[j], float(squares[i, j]), residuals)
+
+
+@one_thread()
+def held_out(
+    predictors: Float[np.ndarray, "row feature"],
+    targets: Float[np.ndarray, "row unit"],
+    observed: Bool[np.ndarray, "row unit"],
+    strength: float,
+    n_folds: int = 5,
+) -> Float[np.ndarray, "row unit"]:
+    """Residuals of contiguous blocks of rows under weights fitted to the other rows.
+
+    Parameters
+    ----------
+    predictors : numpy.ndarray
+        ``(row, feature)``.
+    targets : numpy.ndarray
+        ``(row, unit)``; where `observed` is False, an imputed value.
+    observed : numpy.ndarray of bool
+        Which residuals are wanted.
+    strength : float
+        Ridge strength; the penalty is the strength times the number of rows fitted.
+    n_folds : int
+        Number of blocks.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(row, unit)``, 0 where the target was not observed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurodyn.inference.ridge import held_out
+    >>> held_out(np.ones((4, 1)), np.full((4, 1), 2.0), np.ones((4, 1), bool), 1.0, 2).ravel().tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    residuals = held_out_residuals(predictors, targets, _fold_bounds(len(targets), n_folds), strength)
+    return np.where(observed, residuals, 0.0)
+
+
+def _fold_bounds(n_rows: int, n_folds: int) -> np.ndarray:
+    """First row of every contiguous fold, and the number of rows."""
+    folds = contiguous_folds(n_rows, min(n_folds, n_rows))
+    return np.append(np.flatnonzero(np.diff(folds, prepend=-1)), n_rows)
 
 
 def _simplest_best(squares: np.ndarray) -> tuple[int, int]:
@@ -191,6 +224,7 @@ def _simplest_best(squares: np.ndarray) -> tuple[int, int]:
     return 0, squares.shape[1] - 1
 
 
+@one_thread()
 def shrunk_covariance(
     residuals: Float[np.ndarray, "row unit"],
     observed: Bool[np.ndarray, "row unit"],
@@ -223,24 +257,34 @@ def shrunk_covariance(
     if residuals.shape[1] == 1:
         return whole
     folds = contiguous_folds(len(residuals), min(n_folds, len(residuals)))
-    scores = np.zeros(len(SHRINKAGES))
+    amounts, scores = np.asarray(SHRINKAGES)[:, None], np.zeros(len(SHRINKAGES))
     for fold in np.unique(folds):
         train = _pairwise(residuals[folds != fold], observed[folds != fold])
         test = _pairwise(residuals[folds == fold], observed[folds == fold])
-        for i, amount in enumerate(SHRINKAGES):
-            try:
-                root = cholesky(_towards_diagonal(train, amount), lower=True, check_finite=False)
-            except np.linalg.LinAlgError:
-                scores[i] = np.inf
-                continue
-            half = solve_triangular(root, test, lower=True, check_finite=False)
-            trace = np.trace(solve_triangular(root, half.T, lower=True, check_finite=False))
-            scores[i] += 2 * np.log(np.diag(root)).sum() + trace
+        # On the scale of the diagonal all amounts have the same eigenvectors.
+        deviation = np.sqrt(np.diag(train))
+        scale = np.outer(deviation, deviation)
+        variances, vectors = np.linalg.eigh(train / scale)
+        variances = (1 - amounts) * variances + amounts
+        along = ((test / scale @ vectors) * vectors).sum(0)
+        positive = variances.min(1) > 0
+        variances = np.where(positive[:, None], variances, 1.0)
+        terms = np.log(variances).sum(1) + 2 * np.log(deviation).sum() + (along / variances).sum(1)
+        scores += np.where(positive, terms, np.inf)
     for amount in SHRINKAGES[int(np.argmin(scores)) :]:
         result = _towards_diagonal(whole, amount)
-        if np.linalg.eigvalsh(result)[0] > 0:
+        if _positive_definite(result):
             return result
     return np.diag(np.diag(whole))
+
+
+def _positive_definite(matrix: np.ndarray) -> bool:
+    """Whether a symmetric matrix has a Cholesky factor."""
+    try:
+        cholesky(matrix, check_finite=False)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _towards_diagonal(covariance: np.ndarray, amount: float) -> np.ndarray:
@@ -250,10 +294,12 @@ def _towards_diagonal(covariance: np.ndarray, amount: float) -> np.ndarray:
 
 def _pairwise(residuals: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Second moments over the rows where both units are observed; the diagonal is positive."""
-    weight = observed.astype(residuals.dtype)
-    pairs = np.maximum(weight.T @ weight, 1.0)
-    masked = residuals * weight
-    result = masked.T @ masked / pairs
+    if observed.all():
+        result = residuals.T @ residuals / max(len(residuals), 1)
+    else:
+        weight = observed.astype(residuals.dtype)
+        masked = residuals * weight
+        result = masked.T @ masked / np.maximum(weight.T @ weight, 1.0)
     diagonal = np.diag(result)
     typical = diagonal[diagonal > 0].mean() if (diagonal > 0).any() else 1.0
     never = ~observed.any(0)

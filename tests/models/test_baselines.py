@@ -69,6 +69,35 @@ def test_autoregression_recovers_its_coefficients_with_a_fifth_missing():
     assert fit.log_likelihood(data).attrs["kind"] == "exact"
 
 
+def test_autoregressive_likelihood_of_bins_after_a_gap_is_the_inflated_gaussian():
+    data = autoregressive(n_time=60)
+    fit = ARRidge(order=2, strength=1e-3).fit(data, key=0)
+    data["activity"].values[20, 0] = data["activity"].values[22, :2] = np.nan
+    terms = fit.log_likelihood(data).values
+    (mean, deviation), (weights, noise) = (
+        (fit.parameters[one].values for one in pair)
+        for pair in (("mean", "deviation"), ("coefficients", "noise"))
+    )
+    values = (data["activity"].values - mean) / deviation
+    filled, spread = values.copy(), np.zeros_like(values)
+    for t in range(19, 26):
+        predicted = weights[2, 0] @ filled[t - 1] + weights[2, 1] @ filled[t - 2]
+        covariance, variance = noise[2].copy(), np.diag(noise[2]).copy()
+        for lag in range(2):
+            covariance += weights[2, lag] * spread[t - 1 - lag] @ weights[2, lag].T
+            variance += np.square(weights[2, lag]) @ spread[t - 1 - lag]
+        scale = np.sqrt(np.minimum(np.diag(covariance), np.diag(noise[0])) / np.diag(covariance))
+        covariance *= np.outer(scale, scale)
+        seen = np.isfinite(values[t])
+        density = multivariate_normal(predicted[seen], covariance[np.ix_(seen, seen)])
+        expected = density.logpdf(values[t, seen]) - np.log(deviation[seen]).sum()
+        np.testing.assert_allclose(terms[t], expected, rtol=1e-6)
+        filled[t], spread[t] = (
+            np.where(seen, values[t], predicted),
+            np.where(seen, 0.0, np.minimum(variance, np.diag(noise[0]))),
+        )
+
+
 def test_autoregressive_likelihood_is_near_that_of_the_generating_model():
     train, test = autoregressive(key=0), autoregressive(key=1)
     found = float(ARRidge().fit(train, key=0).log_likelihood(test).mean())

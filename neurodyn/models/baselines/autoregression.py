@@ -10,6 +10,7 @@ from scipy.linalg import solve_triangular
 from neurodyn.errors import NotApplicable, RecordingError
 from neurodyn.inference import autoregression as ar
 from neurodyn.inference.ridge import STRENGTHS
+from neurodyn.inference.threads import one_thread
 from neurodyn.models.base import Model, Prediction, Trace
 from neurodyn.models.baselines.common import (
     cast,
@@ -31,6 +32,8 @@ ORDERS = (1, 2, 3, 5, 8)
 LARGEST_SYSTEM = 1000
 LARGEST_TABLE = 50_000_000
 CHUNK = 256
+LARGEST_CHUNK = 2**24
+BORDER = 1e30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -232,6 +235,7 @@ class ARRidgeFit(HasLogLikelihood):
 ARRidge.fit_type = ARRidgeFit
 
 
+@one_thread()
 def _gaussian_terms(
     error: np.ndarray, mask: np.ndarray, spread: np.ndarray, learnt: ar.Autoregression
 ) -> np.ndarray:
@@ -253,15 +257,19 @@ def _gaussian_terms(
             constant = 2 * np.log(np.diag(root)).sum() + n_units * np.log(2 * np.pi)
             terms[chosen] = -0.5 * (np.square(whitened).sum(0) + constant)
     trials, times = np.nonzero(mask.any(-1) & ~plain)
-    for first in range(0, len(trials), CHUNK):
-        trial, at = trials[first : first + CHUNK], times[first : first + CHUNK]
+    chunk = max(min(CHUNK, LARGEST_CHUNK // n_units**2), 1)
+    for first in range(0, len(trials), chunk):
+        trial, at = trials[first : first + chunk], times[first : first + chunk]
         covariance = _inflated(learnt, spread, trial, at)
         seen = mask[trial, at]
         both = seen[:, :, None] & seen[:, None, :]
-        covariance = np.where(both, covariance, np.eye(n_units))
-        root = np.linalg.cholesky(covariance)
-        whitened = np.linalg.solve(root, error[trial, at][..., None])[..., 0]
-        log_determinant = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(-1)
+        # The last row of the factor of the covariance bordered by the error is the whitened error.
+        bordered = np.zeros((len(at), n_units + 1, n_units + 1))
+        bordered[:, :-1, :-1] = np.where(both, covariance, np.eye(n_units))
+        bordered[:, -1, :-1], bordered[:, -1, -1] = error[trial, at], BORDER
+        root = np.linalg.cholesky(bordered)
+        whitened = root[:, -1, :-1]
+        log_determinant = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)[:, :-1]).sum(-1)
         constant = log_determinant + seen.sum(-1) * np.log(2 * np.pi)
         terms[trial, at] = -0.5 * (np.square(whitened).sum(-1) + constant)
     return terms
@@ -273,9 +281,12 @@ def _inflated(learnt: ar.Autoregression, spread: np.ndarray, trial: np.ndarray, 
     position = np.minimum(at, order)
     covariance = learnt.noise[position]
     for lag in range(1, order + 1):
-        weight = learnt.coefficients[position, lag - 1]
         before = np.where((at >= lag)[:, None], spread[trial, np.maximum(at - lag, 0)], 0.0)
-        covariance = covariance + np.einsum("nij,nj,nkj->nik", weight, before, weight, optimize=True)
+        most = int((before > 0).sum(1).max())
+        filled = np.argsort(before == 0, axis=1, kind="stable")[:, :most]
+        weight = np.swapaxes(learnt.coefficients[:, lag - 1], 1, 2)[position[:, None], filled]
+        weight *= np.sqrt(np.take_along_axis(before, filled, axis=1))[:, :, None]
+        covariance = covariance + np.swapaxes(weight, 1, 2) @ weight
     variance = np.diagonal(covariance, axis1=1, axis2=2)
     scale = np.sqrt(np.minimum(variance, np.diag(learnt.noise[0])) / variance)
     return covariance * scale[:, :, None] * scale[:, None, :]

@@ -8,6 +8,7 @@ import xarray as xr
 
 from neurodyn.errors import NotApplicable, RecordingError
 from neurodyn.inference.ridge import STRENGTHS, choose, shifted, solve
+from neurodyn.inference.threads import one_thread
 from neurodyn.models.base import Fit, Model, Prediction, Trace
 from neurodyn.models.baselines.common import (
     cast,
@@ -134,6 +135,7 @@ class DirectRidge(Model):
         return fitting[0] if found is None else len(found[0]) // mask.shape[2]
 
 
+@one_thread()
 def _regress(
     standard: np.ndarray, mask: np.ndarray, ahead: int, orders: tuple[int, ...], strengths: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray] | None:
@@ -151,9 +153,10 @@ def _regress(
     gram, penalty = leading.T @ leading, path.strength * len(targets)
     weights = solve(gram, leading.T @ targets, penalty)
     if not observed.all():
+        gain = solve(gram, np.eye(len(gram)), penalty)
         for _ in range(5):
             completed = np.where(observed, targets, leading @ weights)
-            weights = solve(gram, leading.T @ completed, penalty)
+            weights = gain @ (leading.T @ completed)
     errors = np.square(path.residuals).sum(0) / np.maximum(observed.sum(0), 1)
     return weights, np.where(observed.any(0), np.maximum(errors, 1e-6), 1.0)
 
