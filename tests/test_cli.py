@@ -17,6 +17,8 @@ from neurodyn.cli.source import Source, literal, pair
 
 FAST = ["--restarts", "1", "--holdout", "blocks:3"]
 
+ARRAY = ["fit", "{series}", "--sampling-interval", "0.5", "--loader", "array"]
+
 
 def run(*arguments: object):
     """Invoke the command with arguments."""
@@ -148,6 +150,16 @@ def test_the_same_seed_gives_the_same_numbers(series: pathlib.Path, tmp_path: pa
     assert tables[0] == tables[1]
 
 
+def test_shrinking_goes_into_the_emission() -> None:
+    from neurodyn.cli import choices
+    from neurodyn.inference.emissions import DiagonalGaussian, Gaussian, NormalInverseWishart
+
+    prior = NormalInverseWishart(mean_strength=50.0, covariance_strength=50.0)
+    assert choices.emission("auto", 0.0) == "auto"
+    assert choices.emission("auto", 50.0) == Gaussian(prior=prior)
+    assert choices.emission("gaussian_diagonal", 50.0) == DiagonalGaussian(prior=prior)
+
+
 def test_inspect_lists_what_is_in_a_file(series: pathlib.Path) -> None:
     done = run("inspect", series)
     assert done.exit_code == 0
@@ -194,6 +206,8 @@ def test_a_truncated_file_is_exit_code_1(tmp_path: pathlib.Path) -> None:
         ["fit", "{series}", "--sampling-interval", "0.5", "--loader", "array", "--holdout", "magic"],
         ["fit", "{series}", "--sampling-interval", "0.5", "--loader", "array", "--holdout", "future"],
         ["fit", "{series}", "--option", "novalue"],
+        [*ARRAY, "--shrink", "-1"],
+        [*ARRAY, "--shrink", "10", "--emission", "poisson"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(

@@ -30,6 +30,15 @@ States = Annotated[
 Emission = Annotated[
     str, typer.Option("--emission", help="Emission of the HMM; auto goes by the data.", rich_help_panel=MODEL)
 ]
+Shrink = Annotated[
+    float,
+    typer.Option(
+        "--shrink",
+        help="Pull Gaussian states towards the average of the recording by N pseudo-samples; for many units.",
+        metavar="N",
+        rich_help_panel=MODEL,
+    ),
+]
 Standard = Annotated[
     bool,
     typer.Option("--standardise", help="Standardise units, learnt on training data.", rich_help_panel=MODEL),
@@ -119,6 +128,7 @@ def fit(
     model: Annotated[str, typer.Option("--model", help="Name of the model.", rich_help_panel=MODEL)] = "hmm",
     states: States = "2:8",
     emission: Emission = "auto",
+    shrink: Shrink = 0.0,
     standardise: Standard = False,
     high_pass: HighPass = None,
     embed: Embed = None,
@@ -135,7 +145,7 @@ def fit(
 
       neurodyn fit session.nwb --bin-width 0.05 --interval 670:1200 --states 2:8 --out results
 
-      neurodyn fit rest.csv --tr 0.72 --standardise --pca 20 --states 4:10 --out results
+      neurodyn fit rest.csv --tr 0.72 --standardise --pca 20 --shrink 100 --states 4:10 --out results
 
       neurodyn fit eeg.set --band-pass 1:45 --resample 100 --embed 7 --pca 30 --states 6 --out results
     """
@@ -147,6 +157,7 @@ def fit(
             models=(model,),
             states=states,
             emission=emission,
+            shrink=shrink,
             standardise=standardise,
             high_pass=high_pass,
             embed=embed,
@@ -172,6 +183,7 @@ def compare(
     ] = None,
     states: States = "4",
     emission: Emission = "auto",
+    shrink: Shrink = 0.0,
     standardise: Standard = False,
     high_pass: HighPass = None,
     embed: Embed = None,
@@ -204,6 +216,7 @@ def compare(
             models=chosen,
             states=states,
             emission=emission,
+            shrink=shrink,
             standardise=standardise,
             high_pass=high_pass,
             embed=embed,

@@ -1,5 +1,6 @@
 """From words of the command line to models and protocols."""
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -79,6 +80,23 @@ def make_model(name: str, preprocessing: list[Any], **hyperparameters: Any) -> "
 
     model = registry.create(name, **hyperparameters)
     return Pipeline(*preprocessing, model) if preprocessing else model
+
+
+def emission(name: str, shrink: float) -> Any:
+    """An emission by its name, its states pulled towards the average of the recording by `shrink` pseudo-samples."""
+    if not shrink:
+        return name
+    from neurodyn.inference.emissions import NormalInverseWishart
+    from neurodyn.models.hmm.choices import named_emission
+
+    family = named_emission("gaussian" if name == "auto" else name)
+    if shrink < 0 or not hasattr(family, "prior"):
+        raise typer.BadParameter(
+            f"{shrink:g} pseudo-samples cannot be given to {name}; shrinking takes a positive number and Gaussian states",
+            param_hint="--shrink",
+        )
+    prior = NormalInverseWishart(mean_strength=shrink, covariance_strength=shrink)
+    return dataclasses.replace(family, prior=prior)
 
 
 def protocols(words: list[str], recording: "xarray.Dataset", seed: int) -> list[Any]:

@@ -31,6 +31,7 @@ class Settings:
     out: pathlib.Path
     command: str
     emission: str = "auto"
+    shrink: float = 0.0
     standardise: bool = False
     high_pass: float | None = None
     embed: int | None = None
@@ -191,9 +192,8 @@ def candidate_models(name: str, settings: Settings, preprocessing: list[Any]) ->
     if name != "hmm":
         return {name: choices.make_model(name, [])}
     numbers = choices.state_numbers(settings.states)
-    made = {
-        n: choices.make_model("hmm", preprocessing, n_states=n, emission=settings.emission) for n in numbers
-    }
+    emission = choices.emission(settings.emission, settings.shrink)
+    made = {n: choices.make_model("hmm", preprocessing, n_states=n, emission=emission) for n in numbers}
     return {"hmm" if len(numbers) == 1 else f"hmm {n}": model for n, model in made.items()}
 
 

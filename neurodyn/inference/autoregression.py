@@ -125,7 +125,7 @@ def fill(
     noise : numpy.ndarray, optional
         Added at each position up to the order, ``(order + 1, unit)``, with the sum kept below its first entry.
     """
-    order, some = coefficients.shape[1], missing.any(-1)
+    order, some = coefficients.shape[1], np.any(missing, axis=-1)
     due = some.copy()
     for _ in range(SWEEPS):
         trial, time = np.nonzero(due)
@@ -159,7 +159,7 @@ def _renew(
         new = np.minimum(new + noise[position], noise[0])
     new = np.where(missing[trial, time], new, old)
     state[trial, time] = new
-    return (np.abs(new - old) > ROUNDING * np.maximum(np.abs(new), 1.0)).any(-1)
+    return np.any(np.abs(new - old) > ROUNDING * np.maximum(np.abs(new), 1.0), axis=-1)
 
 
 def _after(

@@ -35,7 +35,11 @@ def any_observed(mask: Bool[np.ndarray, "*row unit"]) -> Bool[np.ndarray, "*row"
     [True, False]
     """
     words = _words(mask)
-    return mask.any(axis=-1) if words is None else _each(words, lambda column: column != 0, np.logical_or)
+    return (
+        np.asarray(mask.any(axis=-1))
+        if words is None
+        else _each(words, lambda column: column != 0, np.logical_or)
+    )
 
 
 def all_observed(mask: Bool[np.ndarray, "*row unit"]) -> Bool[np.ndarray, "*row"]:
