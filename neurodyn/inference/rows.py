@@ -62,9 +62,9 @@ def all_observed(mask: Bool[np.ndarray, "*row unit"]) -> Bool[np.ndarray, "*row"
     [False, True]
     """
     words = _words(mask)
-    return (
-        mask.all(axis=-1) if words is None else _each(words, lambda column: column == _FULL, np.logical_and)
-    )
+    if words is None:
+        return np.asarray(mask.all(axis=-1))
+    return _each(words, lambda column: column == _FULL, np.logical_and)
 
 
 def _each(words: np.ndarray, test: Callable[[np.ndarray], np.ndarray], combine: np.ufunc) -> np.ndarray:
