@@ -126,8 +126,8 @@ def fill(
     noise : numpy.ndarray, optional
         Added at each position up to the order, ``(order + 1, unit)``, with the sum kept below its first entry.
     """
-    order, some = coefficients.shape[1], missing.any(-1)
-    n_trials, n_time = some.shape
+    order, some = coefficients.shape[1], known_rows(missing)
+    n_trials, n_time, _ = missing.shape
     block = max(-(-n_trials * n_time // SIDE_BY_SIDE), SHORTEST_BLOCK)
     due = some.copy()
     while due.any():
@@ -168,7 +168,7 @@ def _renew(
         new = np.minimum(new + noise[position], noise[0])
     new = np.where(missing[trial, time], new, old)
     state[trial, time] = new
-    return (np.abs(new - old) > ROUNDING * np.maximum(np.abs(new), 1.0)).any(-1)
+    return np.any(np.abs(new - old) > ROUNDING * np.maximum(np.abs(new), 1.0), axis=1)
 
 
 def forecast(
@@ -340,7 +340,7 @@ def fit(
 
 
 def known_rows(mask: Bool[np.ndarray, "trial time unit"]) -> Bool[np.ndarray, "trial time"]:
-    """Bins with some observed entry."""
+    """Bins with some entry marked."""
     return np.asarray(mask.any(-1))
 
 
