@@ -52,8 +52,8 @@ class Data(NamedTuple):
         Group of every unit, ``(unit,)``.
     squares : numpy.ndarray
         Sum of squares of every unit, ``(unit,)``.
-    sums, products : numpy.ndarray or None
-        First and second moments, ``(pattern, unit)`` and ``(pattern, unit, unit)``; None to work on rows.
+    sums, products : numpy.ndarray
+        First and second moments, ``(pattern, unit)`` and ``(pattern, unit, unit)``; empty to work on rows.
     """
 
     values: np.ndarray
@@ -62,8 +62,8 @@ class Data(NamedTuple):
     columns: np.ndarray
     column: np.ndarray
     squares: np.ndarray
-    sums: np.ndarray | None
-    products: np.ndarray | None
+    sums: np.ndarray
+    products: np.ndarray
 
 
 class Expected(NamedTuple):
@@ -134,7 +134,7 @@ def prepare(
     ends = np.searchsorted(pattern[order], np.arange(len(patterns) + 1))
     columns, column = distinct(np.ascontiguousarray(patterns.T))
     squares = np.square(values).sum(0)
-    sums = products = None
+    sums, products = np.empty((0, mask.shape[1])), np.empty((0, mask.shape[1], mask.shape[1]))
     if by_rows is None:
         by_rows = mask.shape[1] * len(patterns) > len(values)
     if not by_rows:
@@ -288,7 +288,7 @@ def expect(parameters: Factors, data: Data) -> Expected:
     size = parameters.loadings.shape[1] + 1
     moments, total = np.zeros((len(data.columns), size * size)), np.zeros((size, size))
     cross, log_likelihood = np.zeros((len(parameters.mean), size)), 0.0
-    step = _from_rows if data.products is None else _from_products
+    step = _from_rows if len(data.products) == 0 else _from_products
     for first, last in batches(len(data.patterns), size - 1):
         covariance, constant = covariances(parameters, data.patterns[first:last].astype(float))
         counts = np.diff(data.ends[first : last + 1])
@@ -329,8 +329,6 @@ def _from_products(
     parameters: Factors, data: Data, first: int, last: int, covariance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """The same as `_from_rows`, from first and second moments of the rows of each pattern."""
-    assert data.sums is not None
-    assert data.products is not None
     mean, loadings, noise = parameters
     size = loadings.shape[1] + 1
     some = slice(first, last)

@@ -13,8 +13,9 @@ from neurodyn.inference.ridge import choose, held_out, shifted, shrunk_covarianc
 from neurodyn.inference.threads import one_thread
 
 ROUNDS = 8
-SWEEPS = 40
 ROUNDING = 1e-13
+SIDE_BY_SIDE = 256
+SHORTEST_BLOCK = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,8 +112,8 @@ def fill(
 ) -> None:
     """Replace, in place, each missing entry by its step from earlier bins.
 
-    All bins with a missing entry take a step at once, then again those whose predecessors changed, until nothing
-    changes beyond rounding; what a long gap leaves to do after `SWEEPS` rounds is done in the order of time.
+    Time is cut into blocks that are walked through side by side, as if what precedes them were settled; then the
+    beginnings of blocks are walked through again, as far as they change beyond rounding.
 
     Parameters
     ----------
@@ -125,18 +126,21 @@ def fill(
     noise : numpy.ndarray, optional
         Added at each position up to the order, ``(order + 1, unit)``, with the sum kept below its first entry.
     """
-    order, some = coefficients.shape[1], np.any(missing, axis=-1)
+    order, some = coefficients.shape[1], known_rows(missing)
+    n_trials, n_time, _ = missing.shape
+    block = max(-(-n_trials * n_time // SIDE_BY_SIDE), SHORTEST_BLOCK)
     due = some.copy()
-    for _ in range(SWEEPS):
-        trial, time = np.nonzero(due)
-        if not len(trial):
-            return
-        due = _after(_renew(state, missing, coefficients, noise, trial, time), trial, time, some, order)
-    for t in range(missing.shape[1]):
-        trial = np.flatnonzero(due[:, t])
-        if len(trial):
-            at = np.full(len(trial), t)
-            due |= _after(_renew(state, missing, coefficients, noise, trial, at), trial, at, some, order)
+    while due.any():
+        for step_in_block in range(min(block, n_time)):
+            trial, which = np.nonzero(due[:, step_in_block::block])
+            if not len(trial):
+                continue
+            time = step_in_block + block * which
+            due[trial, time] = False
+            changed = _renew(state, missing, coefficients, noise, trial, time)
+            for lag in range(1, order + 1):
+                later = changed & (time + lag < n_time)
+                due[trial[later], time[later] + lag] |= some[trial[later], time[later] + lag]
 
 
 def _renew(
@@ -148,29 +152,23 @@ def _renew(
     time: np.ndarray,
 ) -> np.ndarray:
     """Step the missing entries of the given bins; which of the bins changed beyond rounding."""
-    position = np.minimum(time, coefficients.shape[1])
+    order = coefficients.shape[1]
+    position = np.minimum(time, order)
     old = state[trial, time]
     new = np.zeros_like(old)
-    for q in np.unique(position).tolist():
-        at = position == q
-        for lag in range(q):
-            new[at] += state[trial[at], time[at] - lag - 1] @ coefficients[q, lag].T
+    if time.min() >= order:
+        for lag in range(order):
+            new += state[trial, time - lag - 1] @ coefficients[order, lag].T
+    else:
+        for q in range(1, order + 1):
+            at = np.flatnonzero(position == q)
+            for lag in range(q):
+                new[at] += state[trial[at], time[at] - lag - 1] @ coefficients[q, lag].T
     if noise is not None:
         new = np.minimum(new + noise[position], noise[0])
     new = np.where(missing[trial, time], new, old)
     state[trial, time] = new
-    return np.any(np.abs(new - old) > ROUNDING * np.maximum(np.abs(new), 1.0), axis=-1)
-
-
-def _after(
-    changed: np.ndarray, trial: np.ndarray, time: np.ndarray, some: np.ndarray, order: int
-) -> np.ndarray:
-    """Bins with a missing entry that a changed bin is a predecessor of, ``(trial, time)``."""
-    due = np.zeros_like(some)
-    for lag in range(1, order + 1):
-        within = changed & (time + lag < some.shape[1])
-        due[trial[within], time[within] + lag] = True
-    return due & some
+    return np.any(np.abs(new - old) > ROUNDING * np.maximum(np.abs(new), 1.0), axis=1)
 
 
 def forecast(
@@ -316,7 +314,6 @@ def fit(
         previous, weights = weights, _weights(predictors, targets, path.width, path.strength)
         if previous is not None and np.abs(weights - previous).max() < 1e-4:
             break
-        filled = np.where(mask, values, 0.0)
         fill(filled, ~mask, _coefficients([weights], order, n_units))
         predictors, targets = _table(filled, rows, order)
     solutions, noises, score = [], [_noise(values[known_rows(mask)], mask, full_noise)], 0.0
@@ -343,7 +340,7 @@ def fit(
 
 
 def known_rows(mask: Bool[np.ndarray, "trial time unit"]) -> Bool[np.ndarray, "trial time"]:
-    """Bins with some observed entry."""
+    """Bins with some entry marked."""
     return np.asarray(mask.any(-1))
 
 
