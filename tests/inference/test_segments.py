@@ -88,9 +88,11 @@ def same(whole, other, found_whole, found_other, order):
     assert np.mean(np.asarray(found_whole.path) == path) > 0.999
 
 
-@pytest.mark.parametrize("order", [Arrangement(1, 16), Arrangement(5, 24)], ids=["whole", "segments"])
-@pytest.mark.parametrize("guard", [False, True])
-@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize(
+    ("order", "guard", "missing"),
+    [(Arrangement(1, 16), False, False), (Arrangement(5, 24), True, True)],
+    ids=["whole", "segments"],
+)
 @EVERY
 def test_the_order_of_the_bins_in_memory_changes_nothing(emission, missing, guard, order):
     in_time, parameters = problem(emission, 3, missing)
