@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from benchmarks.measure import Line, at_most, lines_table, table, unmeasured, versions, write_page
 from benchmarks.problems import Task, write
@@ -45,10 +45,13 @@ def t2_task(n_time: int = 20_000) -> Task:
     return Task("T2" if n_time == 20_000 else f"T2 {n_time:,}", "poisson", 8, 100, n_time, 20)
 
 
-def run_task(task: Task, rounds: int, say: Callable[[str], None] = print) -> Race:
-    """Draw the problem and race everybody on it."""
+def run_task(
+    task: Task, rounds: int, say: Callable[[str], None] = print, *, leave_out: Sequence[str] = ()
+) -> Race:
+    """Draw the problem and race everybody on it but those left out."""
     gaussian = task.emission == "gaussian"
     others = (*HMMLEARN, DYNAMAX, MATRIX) if gaussian else (SSM, *HMMLEARN, DYNAMAX)
+    others = tuple(one for one in others if one.name not in leave_out)
     with tempfile.TemporaryDirectory(prefix="neurodyn-bench-") as name:
         folder = pathlib.Path(name)
         problem = write(task, folder)

@@ -14,10 +14,13 @@ import importlib
 import json
 import os
 import pathlib
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -55,6 +58,13 @@ def hmm_lines(full: bool) -> dict[str, Callable[[bool], list[Line]]]:
 
 
 SYSTEMS = {"hmm": hmm_lines}
+# Lines that time nothing but themselves run two at a time, each in a process of its own, after the others.
+SIDE_BY_SIDE = ("hcp", "gap", "haxby")
+
+
+def result_path(system: str, name: str, quick: bool) -> pathlib.Path:
+    """Where the lines of one module are stored."""
+    return RESULTS / system / f"{name}{'-quick' if quick else ''}.json"
 
 
 def stored(path: pathlib.Path, now: str) -> list[Line] | None:
@@ -89,6 +99,41 @@ def summary(lines: list[Line], minutes: float, quick: bool) -> str:
     return f"{held} hold, {short} fall short, {rest} without a verdict; {minutes:.1f} minutes (limit {limit})"
 
 
+def measure_and_store(
+    system: str, name: str, action: Callable[[bool], list[Line]], quick: bool, resume: bool
+) -> tuple[list[Line], str]:
+    """Lines of one module, written to the results, and how long they took; with `resume`, stored ones where current."""
+    path, now = result_path(system, name, quick), commit()
+    found = stored(path, now) if resume else None
+    if found is not None:
+        return found, "(stored)"
+    began = time.perf_counter()
+    found = measure_one(name, action, quick)
+    seconds = time.perf_counter() - began
+    record = {"commit": now, "date": today(), "quick": quick, "seconds": seconds}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record["lines"] = [dataclasses.asdict(one) for one in found]
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    return found, f"({seconds:.0f} s)"
+
+
+def measured_apart(system: str, name: str, quick: bool, full: bool) -> tuple[list[Line], str]:
+    """The same in a process of its own, for lines that may run beside each other."""
+    path = result_path(system, name, quick)
+    if not full:
+        path.unlink(missing_ok=True)
+    flags = [flag for flag, on in (("--quick", quick), ("--full", full)) if on]
+    command = [sys.executable, str(pathlib.Path(__file__)), system, "--only", name, *flags]
+    with tempfile.TemporaryFile() as said:
+        subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, check=False)
+        said.seek(0)
+        printed = said.read().decode(errors="replace")
+    if not path.is_file():
+        return [unmeasured(name, "", f"its process did not end well: {printed.strip()[-300:]}")], ""
+    record = json.loads(path.read_text())
+    return [Line(**one) for one in record["lines"]], f"({record['seconds']:.0f} s, beside others)"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, store; exit status 1 where any line falls short."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -103,30 +148,27 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"unknown line {unknown[0]}; choose among {', '.join(actions)}")
     label = "QUICK | " if quick else ""
-    now = commit()
-    print(f"{label}reproduce {chosen.system} at commit {now}, {today()}", flush=True)
+    print(f"{label}reproduce {chosen.system} at commit {commit()}, {today()}", flush=True)
     began = time.perf_counter()
     lines: list[Line] = []
-    for name, action in actions.items():
-        if chosen.only and name not in chosen.only:
-            continue
-        path = RESULTS / chosen.system / f"{name}{'-quick' if quick else ''}.json"
-        found = stored(path, now) if chosen.full else None
-        source = " (stored)" if found else ""
-        if found is None:
-            started = time.perf_counter()
-            found = measure_one(name, action, quick)
-            seconds = time.perf_counter() - started
-            record = {"commit": now, "date": today(), "quick": quick, "seconds": seconds}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(
-                json.dumps({**record, "lines": [dataclasses.asdict(one) for one in found]}, indent=1) + "\n"
-            )
-            source = f" ({seconds:.0f} s)"
-        print(f"{label}{name}{source}", flush=True)
+
+    def tell(name: str, found: list[Line], source: str) -> None:
+        print(f"{label}{name} {source}", flush=True)
         for one in found:
             print("  " + show(one, label), flush=True)
-        lines += found
+        lines.extend(found)
+
+    names = [name for name in actions if not chosen.only or name in chosen.only]
+    apart = [name for name in SIDE_BY_SIDE if name in names and len(names) > 1]
+    for name in names:
+        if name not in apart:
+            tell(name, *measure_and_store(chosen.system, name, actions[name], quick, chosen.full))
+    with ThreadPoolExecutor(2) as pool:
+        running = {
+            name: pool.submit(measured_apart, chosen.system, name, quick, chosen.full) for name in apart
+        }
+        for name, one in running.items():
+            tell(name, *one.result())
     print(label + summary(lines, (time.perf_counter() - began) / 60, quick), flush=True)
     return int(any(line.verdict == SHORT for line in lines))
 
