@@ -282,7 +282,7 @@ def plot_restarts(fit: Fit, *, width: float = 6.0) -> "Figure":
         gap = objective[-1] - objective
         axes.plot(np.arange(1, objective.size + 1), np.maximum(gap, 0.0), color=ACCENT, lw=1.6)
         axes.set_yscale("symlog", linthresh=1.0)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(1.2 * max(float(gap.max()), 1.0), 0)  # higher is better, as everywhere
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         tidy(axes, x="iteration", y="nats below the end", title="the kept run")
@@ -294,7 +294,7 @@ def plot_restarts(fit: Fit, *, width: float = 6.0) -> "Figure":
             np.arange(1, below.size + 1), below, ls="", marker="o", ms=6, mfc=ACCENT, mec="white", mew=0.8
         )
         axes.set_yscale("symlog", linthresh=1.0)
-        axes.set_ylim(-0.25, max(1.0, 1.6 * float(below.max(initial=0.0))))
+        axes.set_ylim(max(1.0, 1.6 * float(below.max(initial=0.0))), -0.25)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xticks(
             np.arange(1, below.size + 1) if below.size <= 12 else np.linspace(1, below.size, 5).round()
