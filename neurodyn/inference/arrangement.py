@@ -64,8 +64,11 @@ class Arrangement:
         return dataclasses.replace(self, segments=1)
 
     @contextlib.contextmanager
-    def in_place(self, *arrays: np.ndarray) -> Iterator[None]:
-        """Arrays ``(time, ...)`` of the host are in this order inside the context; copies one segment at a time."""
+    def in_place(self, *arrays: np.ndarray, back: bool = True) -> Iterator[None]:
+        """Arrays ``(time, ...)`` of the host are in this order inside the context; copies one segment at a time.
+
+        Without `back` they stay so.
+        """
         one = self.of_one_segment()
 
         def turn(change: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -77,7 +80,8 @@ class Arrangement:
         try:
             yield
         finally:
-            turn(one.restore)
+            if back:
+                turn(one.restore)
 
 
 IN_TIME = Arrangement()

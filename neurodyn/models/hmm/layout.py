@@ -116,14 +116,16 @@ def lay_out(values: np.ndarray, mask: np.ndarray, *, strip: bool) -> Layout:
     return Layout(flat_values, flat_mask, start, valid, index, (n_trials, n_time))
 
 
-def fast_sequence(layout: Layout, emission: Emission, covariates: jax.Array | None = None) -> Sequence:
+def fast_sequence(
+    layout: Layout, emission: Emission, covariates: jax.Array | None = None, *, last: bool = False
+) -> Sequence:
     """The recording as expectation-maximisation takes it, its bins in the order that is fastest.
 
-    What looks back in time, an autoregression or transitions with covariates, needs the order of time.
+    If this is the `last` use of the layout's values and mask, they are left in that order. What looks back in time, an autoregression or transitions with covariates, needs the order of time.
     """
     free = emission.reach == 0 and covariates is None
     order = arrangement_of(len(layout.start)) if free else IN_TIME
     start, valid = order.arrange(layout.start), order.arrange(layout.valid)
-    with order.in_place(layout.values, layout.mask):  # of a long recording every copy counts
+    with order.in_place(layout.values, layout.mask, back=not last):  # of a long recording every copy counts
         data = emission.prepare(layout.values, layout.mask, start)
     return Sequence(data, jnp.asarray(start), jnp.asarray(valid), covariates, order)

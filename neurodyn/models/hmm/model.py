@@ -198,10 +198,11 @@ class HMM(Model):
                 "fewer states."
             )
         covariates, scaling = _covariates(self.transition_covariates, recording, seen, layout)
-        sequence = fast_sequence(layout, emission, covariates)
+        searching = options["start_parameters"] is None
+        sequence = fast_sequence(layout, emission, covariates, last=not searching)
         prior = TransitionPrior(concentration=float(self.concentration), sticky=float(self.sticky))
-        if options["start_parameters"] is not None:
-            layout = layout._replace(values=layout.values[:0].copy())
+        if not searching:
+            layout = layout._replace(values=layout.values[:0].copy(), mask=layout.mask[:0].copy())
             starts = [given_start(options["start_parameters"], self.n_states, recording, dtype, emission)]
         else:
             starts = draw_starts(key, emission, sequence, layout, self.n_states, int(options["restarts"]))
@@ -232,7 +233,6 @@ class HMM(Model):
                 "observed entries or with extreme values, and rescale or drop it."
             )
         best = _best(runs, settings.max_iterations)
-        searching = options["start_parameters"] is None
         if not interrupted and searching and len(starts) > 1:
             rounds = int(options["split_merge_rounds"])
             best, interrupted = rearrange(
@@ -242,7 +242,7 @@ class HMM(Model):
             best, interrupted = reseed(best, sequence, layout, emission, prior, settings, key)
         trace = _trace(best, runs, interrupted, settings, layout)
         parameters = best.parameters
-        if options["start_parameters"] is None:
+        if searching:
             parameters = permute(parameters, np.argsort(-best.occupancy, kind="stable"), emission.dimensions)
         dataset = to_dataset(parameters, emission, recording)
         if isinstance(emission, AutoregressiveGaussian):
