@@ -121,7 +121,8 @@ def fast_sequence(
 ) -> Sequence:
     """The recording as expectation-maximisation takes it, its bins in the order that is fastest.
 
-    If this is the `last` use of the layout's values and mask, they are left in that order. What looks back in time, an autoregression or transitions with covariates, needs the order of time.
+    If this is the `last` use of the layout's values and mask, they are left in that order. What looks back in time,
+    an autoregression or transitions with covariates, needs the order of time.
     """
     free = emission.reach == 0 and covariates is None
     order = arrangement_of(len(layout.start)) if free else IN_TIME
