@@ -72,7 +72,7 @@ report.plot_recording(recording)
 # rate only. ``Selected`` chooses the number of states within each training part, so that no block has a say in
 # the model that predicts it.
 
-numbers = (2, 4, 8)
+numbers = (2, 4, 8, 12)
 models = {
     "hmm": Selected(HMM(n_states=2), n_states=numbers),
     "smoothed rate": create("smoothed_rate"),
