@@ -254,10 +254,9 @@ def _main_sentence(comparison: "Comparison") -> str:
     elif all(item.outcome == "beats" for item in judged):
         text = f"{_capital(who)} holds: on data it never saw it beats every baseline under {_listed(where['beats'])}."
     elif where["beats"]:
-        text = f"Mixed: {who} beats every baseline under {_listed(where['beats'])}, but not under " + _listed(
-            [item.protocol for item in main if item.outcome != "beats"]
-        )
-        text += f", where {_behind(comparison, main)}."
+        elsewhere = _listed([item.protocol for item in main if item.outcome != "beats"])
+        behind = _behind(comparison, main) or f"not under {elsewhere}"
+        text = f"Mixed: {who} beats every baseline under {_listed(where['beats'])}, but {behind}."
     else:
         text = f"{_capital(who)} does not hold against its baselines: {_behind(comparison, main)}."
     under = [item.protocol for item in main if item.under]
