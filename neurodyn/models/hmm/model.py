@@ -82,8 +82,8 @@ class HMM(Model):
     objective is kept (of long recordings, the three leading after 24 steps are finished);
     ``split_merge_rounds`` (5) attempts, where the starts disagree, to leave a local optimum by splitting one
     state and merging two others (0: none); ``incremental_passes`` (0) over a recording of half a million bins and
-    more, during which the parameters move after every 65,280 bins, before the exact steps begin: a start then
-    comes near its optimum in two or three passes; ``start_parameters`` (a Dataset as in `HMMFit.parameters`)
+    more, during which the parameters move after every 65,280 bins, before the exact steps begin, which
+    then have less of the way to go; ``start_parameters`` (a Dataset as in `HMMFit.parameters`)
     begins there instead;
     ``max_iterations`` (1000), ``tolerance`` (1e-6 nats per bin, two plain steps in a row), ``accelerate``
     (True), ``progress`` (an object with ``update(fraction, text)``), ``checkpoint`` (a path; a killed fit
