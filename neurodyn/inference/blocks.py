@@ -1,7 +1,8 @@
-"""Scaled message passing inside many blocks of time at once.
+"""Scaled message passing inside many blocks of time at once: the blocks, and what happens over each as a whole.
 
 The block axis is the last (contiguous) one of every array here, so one scan step over the position
-inside a block advances all blocks together by one small matrix product.
+inside a block advances all blocks together by one small matrix product. `neurodyn.inference.sweeps` goes through
+the blocks once their borders are known.
 """
 
 from collections.abc import Callable
@@ -9,42 +10,60 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from neurodyn.inference.arrangement import IN_TIME, Arrangement
 
 
 class Blocks(NamedTuple):
-    """A recording cut into blocks: position in the block first, block last."""
+    """A recording cut into blocks; the bin at a step of a block is column step x number of blocks + block."""
 
-    likelihood: Float[Array, "step state block"]
+    log_likelihood: Float[Array, "state time"]
     transition: Any  # (state, state), or (step, state, state, block)
+    log_initial: Float[Array, " state"]
     start: Bool[Array, "step block"]
-    shift: Float[Array, "step block"]
 
 
-def cut(values: Array, block_length: int, order: Arrangement = IN_TIME) -> Array:
+def cut(values: Array, block_length: int) -> Array:
     """(time, ...) to (step, ..., block); `time` is a multiple of the block length."""
-    if order.length:
-        # Rows of one step lie side by side already: what moves is moved in long pieces.
-        wide = jnp.moveaxis(values, 0, -1).reshape(*values.shape[1:], order.segments, order.length, -1)
-        return jnp.moveaxis(wide, -2, 0).reshape(order.length, *values.shape[1:], -1)
     blocks = values.reshape((-1, block_length, *values.shape[1:]))
     return jnp.moveaxis(blocks, 0, -1)
 
 
-def join(blocks: Array, time: int, order: Arrangement = IN_TIME) -> Array:
+def join(blocks: Array, time: int) -> Array:
     """(step, ..., block) back to (time, ...), dropping the padding."""
-    if order.length:
-        wide = blocks.reshape(*blocks.shape[:-1], order.segments, -1)
-        return jnp.moveaxis(jnp.moveaxis(wide, 0, -2).reshape(*blocks.shape[1:-1], time), -1, 0)
     if blocks.ndim == 2:
         return blocks.T.reshape(-1)[:time]
     # Time ends up contiguous in memory, as the emissions like it.
     return jnp.transpose(blocks, (1, 2, 0)).reshape(blocks.shape[1], -1)[:, :time].T
 
 
-def _fold(values: Array, combine: Callable[[Array, Array], Array]) -> Array:
+def to_columns(
+    rows: Shaped[Array, "time state"], length: int, order: Arrangement = IN_TIME
+) -> Shaped[Array, "state column"]:
+    """Rows of bins as the columns of `Blocks`, padded with zeros; nothing moves where one segment is in `order`."""
+    if order.length:
+        wide = rows.T.reshape(rows.shape[1], order.segments, length, -1)
+        return jnp.swapaxes(wide, 1, 2).reshape(rows.shape[1], -1)
+    wide = jnp.pad(rows, ((0, -rows.shape[0] % length), (0, 0))).reshape(-1, length, rows.shape[1])
+    return jnp.transpose(wide, (2, 1, 0)).reshape(rows.shape[1], -1)
+
+
+def from_columns(
+    columns: Shaped[Array, "state column"], time: int, length: int, order: Arrangement = IN_TIME
+) -> Shaped[Array, "time state"]:
+    """The inverse of `to_columns`, without its padding."""
+    n_rows = columns.shape[0]
+    shape = (length, order.segments, -1) if order.length else (length, -1)
+    return jnp.swapaxes(columns.reshape(n_rows, *shape), 1, 2).reshape(n_rows, -1)[:, :time].T
+
+
+def vector(values: Array, time: int, order: Arrangement = IN_TIME) -> Array:
+    """(step, block) to (time,)."""
+    return from_columns(values.reshape(1, -1), time, len(values), order)[:, 0]
+
+
+def fold(values: Array, combine: Callable[[Array, Array], Array]) -> Array:
     """Sum or largest over the leading axis, halves on halves: every step runs along the blocks."""
     while values.shape[0] > 1:
         half = values.shape[0] // 2
@@ -64,27 +83,39 @@ def prepare(
     opens: bool = True,
     order: Arrangement = IN_TIME,
 ) -> Blocks:
-    """Likelihoods divided by their largest value at each step; at starts multiplied by `initial`.
+    """The blocks of a recording, padded to a whole number of them.
 
     The first step is a start if this `opens` the recording. Bins come in the `order` given, whose block length is
     then `block_length`.
-
-    A step impossible in every state comes out NaN, for the caller's guard to notice.
     """
     padding = -log_likelihood.shape[0] % block_length
     start = start.at[0].set(True) if opens else start
-    first = cut(jnp.pad(start, (0, padding), constant_values=True), block_length, order)
-    joint = cut(jnp.pad(log_likelihood, ((0, padding), (0, 0))), block_length, order)
+    start = start if order.length else jnp.pad(start, (0, padding), constant_values=True)
+    first = to_columns(start[:, None], block_length, order).reshape(block_length, -1)
+    columns = to_columns(log_likelihood, block_length, order)
     # Turned once: the compiler would otherwise turn it anew for every use.
-    joint = joint if order.length else lax.optimization_barrier(joint)
+    columns = columns if order.length else lax.optimization_barrier(columns)
     if transition.ndim == 3:
         transition = cut(jnp.pad(transition, ((0, padding), (0, 0), (0, 0))), block_length)
-    joint = joint + jnp.where(first[:, None], jnp.log(initial)[:, None], jnp.zeros_like(initial)[:, None])
-    shift = _fold(jnp.moveaxis(joint, 1, 0), jnp.maximum)
-    return Blocks(jnp.exp(joint - shift[:, None]), transition, first, shift)
+    return Blocks(columns, transition, jnp.log(initial), first)
 
 
-def _forward(matrix: Array, message: Array) -> Array:
+def likelihood_at(
+    blocks: Blocks, step: Array, first: Bool[Array, " block"]
+) -> tuple[Float[Array, "state block"], Float[Array, " block"]]:
+    """Likelihoods at one step of every block divided by their largest, and its logarithm.
+
+    At starts they are multiplied by the initial distribution. A step impossible in every state comes out NaN, for
+    the caller's guard to notice.
+    """
+    width = first.shape[0]
+    row = lax.dynamic_slice_in_dim(blocks.log_likelihood, step * width, width, 1)
+    joint = row + jnp.where(first, blocks.log_initial[:, None], jnp.zeros_like(row[:, :1]))
+    shift = fold(joint, jnp.maximum)
+    return jnp.exp(joint - shift), shift
+
+
+def forward(matrix: Array, message: Array) -> Array:
     """Sum over the earlier state: matrix (i, j[, block]), message (i, ..., block)."""
     if matrix.ndim == 2:
         return jnp.einsum("ij,i...->j...", matrix, message)
@@ -92,14 +123,14 @@ def _forward(matrix: Array, message: Array) -> Array:
     return jnp.sum(matrix[extra] * message[:, None], axis=0)
 
 
-def _backward(matrix: Array, message: Array) -> Array:
+def backward(matrix: Array, message: Array) -> Array:
     """Sum over the later state: matrix (i, j[, block]), message (j, block)."""
     if matrix.ndim == 2:
         return matrix @ message
     return jnp.sum(matrix * message[None], axis=1)
 
 
-def _scanned(blocks: Blocks) -> tuple[Array, Array | None]:
+def scanned_over(blocks: Blocks) -> tuple[Array, Array | None]:
     """The transition matrix, and the matrices to scan over if there is one for every step."""
     return blocks.transition, None if blocks.transition.ndim == 2 else blocks.transition
 
@@ -124,15 +155,16 @@ def transfer(blocks: Blocks) -> tuple[Float[Array, "state state block"], Float[A
     Column i is the filtered distribution at the block's end given state i just before the block,
     and its log scale is the log-likelihood of the block's data given that state.
     """
-    constant, scanned = _scanned(blocks)
-    _, n_states, n_blocks = blocks.likelihood.shape
-    dtype = blocks.likelihood.dtype
+    constant, scanned = scanned_over(blocks)
+    n_states, (length, n_blocks) = len(blocks.log_initial), blocks.start.shape
+    dtype = blocks.log_likelihood.dtype
 
     # The scale is kept as a power of two and a rest: a logarithm at every step would cost as much as the products.
     def step(carry: tuple, inputs: tuple) -> tuple[tuple, None]:
         message, rest, power = carry
-        likelihood, first, matrix = inputs
-        incoming = _forward(constant if matrix is None else matrix, message)
+        index, first, matrix = inputs
+        likelihood, _ = likelihood_at(blocks, index, first)
+        incoming = forward(constant if matrix is None else matrix, message)
         joint = jnp.where(first, jnp.ones_like(incoming), incoming) * likelihood[:, None]
         total = jnp.sum(joint, axis=0)
         inverse = jnp.where(total > 0, 1 / total, jnp.ones_like(total))
@@ -142,7 +174,7 @@ def transfer(blocks: Blocks) -> tuple[Float[Array, "state state block"], Float[A
 
     eye = jnp.broadcast_to(jnp.eye(n_states, dtype=dtype)[..., None], (n_states, n_states, n_blocks))
     one, zero = jnp.ones((n_states, n_blocks), dtype), jnp.zeros((n_states, n_blocks), jnp.int32)
-    inputs = (blocks.likelihood, blocks.start, scanned)
+    inputs = (jnp.arange(length), blocks.start, scanned)
     (message, rest, power), _ = lax.scan(step, (eye, one, zero), inputs)
     return message, power.astype(dtype) * jnp.log(jnp.asarray(2.0, dtype)) + jnp.log(rest)
 
@@ -170,70 +202,6 @@ def boundaries(
     return messages[:, 0].T, jnp.flip(messages[:, 1], 0).T, jnp.min(norms)
 
 
-def sweep_forward(
-    blocks: Blocks, entry: Float[Array, "state block"]
-) -> tuple[Float[Array, "step state block"], Float[Array, "step block"]]:
-    """Filtered probabilities and normalisers inside every block."""
-    constant, scanned = _scanned(blocks)
-
-    def step(message: Array, inputs: tuple) -> tuple[Array, tuple[Array, Array]]:
-        likelihood, first, matrix = inputs
-        incoming = _forward(constant if matrix is None else matrix, message)
-        joint = jnp.where(first, jnp.ones_like(incoming), incoming) * likelihood
-        total = _fold(joint, jnp.add)
-        filtered = joint * (1 / total)
-        return filtered, (filtered, total)
-
-    return lax.scan(step, entry, (blocks.likelihood, blocks.start, scanned))[1]
-
-
-def sweep_backward(
-    blocks: Blocks,
-    entry: Float[Array, "state block"],
-    leave: Float[Array, "state block"],
-    filtered: Float[Array, "step state block"],
-    total: Float[Array, "step block"],
-) -> tuple[Float[Array, "step state block"], Float[Array, "state state"], Float[Array, ""]]:
-    """Smoothed probabilities, expected transition counts, and the largest amplification.
-
-    The amplification of step t, max_k beta_t(k) / c_t, bounds what the smallest representable number
-    could weigh in the posterior: whatever underflowed in the forward sweep is at most that number
-    times this amplification. A result whose amplification is small is therefore right.
-    """
-    constant, scanned = _scanned(blocks)
-    n_states, n_blocks = entry.shape
-    dtype = filtered.dtype
-
-    def count(counts: Array, earlier: Array, inner: Array) -> Array:
-        if scanned is None:
-            return counts + earlier @ inner.T
-        return counts + earlier[:, None] * inner
-
-    def step(carry: tuple, inputs: tuple) -> tuple[tuple, Array]:
-        backward, inner, counts, amplification = carry
-        likelihood, first, matrix, here, normalizer = inputs
-        smoothed = here * backward
-        inverse = 1 / _fold(smoothed, jnp.add)
-        gain = inverse / normalizer
-        amplification = jnp.maximum(amplification, _fold(backward, jnp.maximum) * gain)
-        message = likelihood * backward * gain
-        counts = count(counts, here, inner)
-        onward = _backward(constant if matrix is None else matrix, message)
-        inner = message if matrix is None else matrix * message[None]
-        inner = jnp.where(first, jnp.zeros_like(inner), inner)
-        onward = jnp.where(first, jnp.ones_like(onward), onward)
-        return (onward, inner, counts, amplification), smoothed * inverse
-
-    inner = jnp.zeros(entry.shape if scanned is None else (n_states, *entry.shape), dtype)
-    counts = jnp.zeros((n_states, n_states) if scanned is None else inner.shape, dtype)
-    carry = (leave, inner, counts, jnp.zeros(n_blocks, dtype))
-    inputs = (blocks.likelihood, blocks.start, scanned, filtered, total)
-    (_, inner, counts, amplification), smoothed = lax.scan(step, carry, inputs, reverse=True)
-    counts = count(counts, entry, inner)
-    counts = counts * constant if scanned is None else jnp.sum(counts, axis=-1)
-    return smoothed, counts, jnp.max(amplification)
-
-
 def lost_mass(
     blocks: Blocks,
     matrix: Float[Array, "state state block"],
@@ -245,19 +213,20 @@ def lost_mass(
     What a step may lose is at most a few times the smallest number. The bound lets that much appear in
     every state at every step and carries it along with the chain.
     """
-    constant, scanned = _scanned(blocks)
+    constant, scanned = scanned_over(blocks)
     n_states = scale.shape[0]
     floor = 2 * n_states * jnp.finfo(total.dtype).tiny
 
     def step(carry: tuple, inputs: tuple) -> tuple[tuple, None]:
         lost, peak = carry
-        likelihood, first, scanned_matrix, normalizer = inputs
-        incoming = _forward(constant if scanned_matrix is None else scanned_matrix, lost)
+        index, first, scanned_matrix, normalizer = inputs
+        likelihood, _ = likelihood_at(blocks, index, first)
+        incoming = forward(constant if scanned_matrix is None else scanned_matrix, lost)
         lost = (jnp.where(first, jnp.zeros_like(incoming), incoming) * likelihood + floor) / normalizer
         return (lost, jnp.maximum(peak, lost)), None
 
     def sweep(entry: Array) -> tuple[Array, Array]:
-        inputs = (blocks.likelihood, blocks.start, scanned, total)
+        inputs = (jnp.arange(len(total)), blocks.start, scanned, total)
         return lax.scan(step, (entry, entry), inputs)[0]
 
     def hop(lost: Array, inputs: tuple) -> tuple[Array, Array]:

@@ -23,7 +23,6 @@ from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
 from neurodyn.inference.message_passing import expected_statistics, forward_backward
 from neurodyn.inference.segments import (
     Expectations,
-    over_time,
     segment_length,
     segmented_expectations,
 )
@@ -34,6 +33,7 @@ from neurodyn.inference.transitions import (
 )
 
 FLOOR = 1e-30
+REST = 7  # steps without a glimpse over the borders of blocks after one that was in vain
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,6 +120,7 @@ def em_step(
     sequence: Sequence,
     parameters: HMMParameters,
     guard: bool = True,
+    swift: Bool[Array, ""] | None = None,
 ) -> tuple[HMMParameters, Array, Expectations]:
     """One E-step and one M-step.
 
@@ -135,6 +136,8 @@ def em_step(
         Where the expectations are taken.
     guard : bool
         Redo a pass harmed by underflow in the log domain (compiles longer), or only say so.
+    swift : scalar bool, optional
+        As in `neurodyn.inference.message_passing.expected_statistics`.
 
     Returns
     -------
@@ -145,7 +148,7 @@ def em_step(
     Expectations
         At `parameters`.
     """
-    found, pairs = _expect(emission, sequence, parameters, guard)
+    found, pairs = _expect(emission, sequence, parameters, guard, swift)
     initial, transition = prior.maximise(found.initial_counts, found.transition_counts, parameters)
     weights = parameters.weights
     if pairs is not None and weights is not None and sequence.covariates is not None:
@@ -160,7 +163,11 @@ def em_step(
 
 
 def _expect(
-    emission: Emission, sequence: Sequence, parameters: HMMParameters, guard: bool
+    emission: Emission,
+    sequence: Sequence,
+    parameters: HMMParameters,
+    guard: bool,
+    swift: Bool[Array, ""] | None,
 ) -> tuple[Expectations, Array | None]:
     """The E-step, and with covariates the probability of every transition into every bin."""
     start, valid = sequence.start, sequence.valid
@@ -176,27 +183,35 @@ def _expect(
             valid,
             segment,
             sequence.order,
+            swift,
         ), None
     data = filled_history(emission, parameters, sequence.data)
     log_likelihood = emission.log_likelihood(parameters.emission, data)
     matrices = transition_into(parameters, sequence)
     messages = expected_statistics(
-        log_likelihood, matrices, parameters.initial, start, valid=valid, guard=guard, order=sequence.order
+        log_likelihood,
+        matrices,
+        parameters.initial,
+        start,
+        valid=valid,
+        guard=guard,
+        order=sequence.order,
+        swift=swift,
     )
     pairs = None
     if parameters.weights is not None:
         past = forward_backward(log_likelihood, matrices, parameters.initial, start, valid=valid, guard=guard)
         inside = ~start.at[0].set(True)
         pairs = pair_probabilities(past.filtered, past.predicted, past.smoothed, matrices, inside)
-    occupancy, path = over_time(messages.smoothed, valid)
     found = Expectations(
         emission.statistics(messages.smoothed, data, parameters.emission),
         messages.initial_counts,
         messages.transition_counts,
         messages.log_normalizer,
-        occupancy,
-        path,
+        messages.occupancy,
+        messages.path,
         messages.trusted,
+        messages.paid,
     )
     return found, pairs
 
@@ -241,8 +256,11 @@ def _advance(
 ) -> EMState:
     """One pass of the state machine."""
     query, good, anchor, fallback = state.points
-    n_accepted, n_steps, phase, n_rejected, small_steps = state.counters
-    following, log_prior, found = em_step(emission, prior, sequence, packing.unpack(query), guard)
+    n_accepted, n_steps, phase, n_rejected, small_steps, wait = state.counters
+    following, log_prior, found = em_step(
+        emission, prior, sequence, packing.unpack(query), guard, None if guard else wait == 0
+    )
+    wait = jnp.where(found.paid, jnp.maximum(wait - 1, 0), REST)
     log_normalizer = found.log_normalizer
     updated = packing.pack(following)
     first = n_accepted == 0
@@ -268,7 +286,7 @@ def _advance(
         ]
     )
     phase = (phase + 1) % 3 if accelerate else phase
-    counters = [n_accepted + accepted, n_steps + 1, phase, n_rejected + rejected, small_steps]
+    counters = [n_accepted + accepted, n_steps + 1, phase, n_rejected + rejected, small_steps, wait]
     slot = jnp.arange(state.gains.shape[0]) == n_accepted
     return EMState(
         points=points,

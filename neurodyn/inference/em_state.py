@@ -59,7 +59,8 @@ class EMState(NamedTuple):
     log_normalizer: Float[Array, "*restart time"]  # of the last accepted point
     log_prior: Float[Array, "*restart"]
     gains: Float[Array, "*restart iteration"]  # accepted objective minus the one before, in nats
-    counters: Int[Array, "*restart 5"]  # accepted, steps, phase of the cycle, rejected, small steps in a row
+    # Accepted, steps, phase of the cycle, rejected, small steps in a row, steps before the next swift one.
+    counters: Int[Array, "*restart 6"]
     flags: Bool[Array, "*restart 3"]  # converged, failed, doubtful
     occupancy: Float[Array, "*restart state"]
     path: Int[Array, "*restart time"]  # most probable state of every bin at the last accepted point
@@ -104,7 +105,7 @@ def initial_state(parameters: HMMParameters, n_time: int, max_iterations: int) -
         "log_normalizer": np.zeros(n_time, dtype),
         "log_prior": np.zeros((), dtype),
         "gains": np.zeros(max_iterations, dtype),
-        "counters": np.zeros(5, np.int32),
+        "counters": np.zeros(6, np.int32),
         "flags": np.zeros(3, bool),
         "occupancy": np.ones(parameters.initial.shape[-1], dtype),
         "path": np.zeros(n_time, np.int16),

@@ -2,19 +2,30 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference import blocks
 from neurodyn.inference.arrangement import IN_TIME, Arrangement
 from neurodyn.inference.log_space import log_filter, log_forward_backward
+from neurodyn.inference.sweeps import (
+    Backward,
+    Forward,
+    across,
+    agreement,
+    glimpse,
+    sweep_backward,
+    sweep_forward,
+)
 
 _Result = TypeVar("_Result")
 BLOCK_ASPECT = 0.7
 CACHE_LINE = 16  # numbers in single precision
+WINDOW = 64  # steps in which a chain is given the chance to forget where it began
 
 
 def default_block_length(time: int) -> int:
@@ -39,9 +50,78 @@ def amplification_limit(dtype: Any, size: int) -> float:
     return float(limits.eps) / (float(limits.tiny) * max(size, 1))
 
 
+def window_of(block_length: int) -> int:
+    """Steps of a glimpse over each border of a block; 0 where blocks are too short for it to save anything."""
+    return min(WINDOW, block_length // 2) if block_length >= WINDOW else 0
+
+
 def _limit(values: Array) -> float:
     """`amplification_limit` of an array."""
     return amplification_limit(values.dtype, values.size)
+
+
+class Pass(NamedTuple):
+    """Both sweeps over all blocks, and whether underflow left them right."""
+
+    smoothed: Float[Array, "state column"]
+    transition_counts: Float[Array, "state state"]
+    path: Int[Array, "step block"]
+    log_normalizer: Float[Array, "step block"]
+    trusted: Bool[Array, ""]
+
+
+def swift_sweeps(parts: blocks.Blocks, swift: Bool[Array, ""]) -> tuple[Pass, Bool[Array, ""]]:
+    """Both sweeps, from a glimpse over the borders where that proves right, else from the transfer matrices.
+
+    Parameters
+    ----------
+    parts : Blocks
+        The recording in blocks.
+    swift : scalar
+        Whether to try the glimpse at all.
+
+    Returns
+    -------
+    Pass
+        Equal to rounding, whichever way was taken.
+    scalar
+        False where the glimpse was in vain.
+    """
+    window = window_of(len(parts.start))
+    limit = _limit(parts.log_likelihood)
+
+    def look() -> tuple[Array, Array, Array]:
+        entry, leave = across(*glimpse(parts, window))
+        return entry, leave, jnp.ones((), entry.dtype)
+
+    def turn(state: tuple) -> tuple:
+        attempt = state[0]
+        hasty = swift & (attempt == 0)
+        entry, leave, smallest = lax.cond(hasty, look, lambda: blocks.boundaries(*blocks.transfer(parts)))
+        ahead = sweep_forward(parts, entry)
+        back = sweep_backward(parts, ahead, entry, leave)
+        right = ~hasty | agreement(entry, leave, ahead.filtered[-1], back.arrivals)
+        log_normalizer = jnp.log(ahead.total) + ahead.shift
+        trusted = (smallest > 1 / limit) & sound(ahead, back, limit)
+        found = Pass(back.smoothed, back.transition_counts, back.path, log_normalizer, trusted)
+        return attempt + 1, right, found
+
+    attempts, found = until_right(turn)
+    return found, ~swift | (attempts == 1)
+
+
+def sound(ahead: Forward, back: Backward, limit: float) -> Bool[Array, ""]:
+    """Whether nothing that underflowed inside the blocks can weigh in the posterior."""
+    return (jnp.min(ahead.total) > 1 / limit) & (jnp.max(back.amplification) < limit)
+
+
+def until_right(turn: Callable[[tuple], tuple]) -> tuple[Array, Any]:
+    """Repeat ``attempt, right, found = turn((attempt, right, found))`` until it is right: attempts, and what was found."""
+    begin = (jnp.zeros((), jnp.int32), jnp.zeros((), bool))
+    shapes = jax.eval_shape(turn, (*begin, None))[2]
+    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    attempts, _, found = lax.while_loop(lambda state: ~state[1], turn, (*begin, empty))
+    return attempts, found
 
 
 def _blocked(
@@ -61,16 +141,18 @@ def _blocked(
     parts = blocks.prepare(log_likelihood, transition, initial, start, length, order=order)
     matrix, scale = blocks.transfer(parts)
     entry, leave, smallest = blocks.boundaries(matrix, scale)
-    filtered, total = blocks.sweep_forward(parts, entry)
+    ahead = sweep_forward(parts, entry)
     limit = _limit(log_likelihood)
-    trusted = (smallest > 1 / limit) & (jnp.min(total) > 1 / limit)
-    fields = {"log_normalizer": blocks.join(jnp.log(total) + parts.shift, time, order)}
+    trusted = (smallest > 1 / limit) & (jnp.min(ahead.total) > 1 / limit)
+    fields = {"log_normalizer": blocks.vector(jnp.log(ahead.total) + ahead.shift, time, order)}
     if "smoothed" in wanted:
-        smoothed, counts, amplification = blocks.sweep_backward(parts, entry, leave, filtered, total)
-        trusted = trusted & (amplification < limit)
-        fields |= {"smoothed": blocks.join(smoothed, time, order), "transition_counts": counts}
+        back = sweep_backward(parts, ahead, entry, leave)
+        trusted = trusted & (jnp.max(back.amplification) < limit)
+        smoothed = blocks.from_columns(back.smoothed, time, length, order)
+        fields |= {"smoothed": smoothed, "transition_counts": back.transition_counts}
     if "filtered" in wanted:
-        fields["filtered"] = blocks.join(filtered, time, order)
+        columns = jnp.swapaxes(ahead.filtered, 0, 1).reshape(ahead.filtered.shape[1], -1)
+        fields["filtered"] = blocks.from_columns(columns, time, length, order)
         # Where every transition has a decent chance, a lost state is found again at the next step.
         dense = jnp.min(transition) > 1 / limit
         if not guard:
@@ -78,8 +160,8 @@ def _blocked(
         doubtful = trusted & ~dense
 
         def check(state: tuple) -> tuple:
-            lost = blocks.lost_mass(parts, matrix, scale, total)
-            return jnp.zeros_like(state[0]), lost < 8 * jnp.finfo(total.dtype).eps
+            lost = blocks.lost_mass(parts, matrix, scale, ahead.total)
+            return jnp.zeros_like(state[0]), lost < 8 * jnp.finfo(lost.dtype).eps
 
         trusted = lax.while_loop(lambda state: state[0], check, (doubtful, trusted))[1]
     return tuple(fields[name] for name in wanted), trusted
@@ -92,6 +174,26 @@ def _retry(result: _Result, trusted: Array, exact: Callable[[], _Result]) -> _Re
         return jnp.ones_like(state[0]), exact()
 
     return lax.while_loop(lambda state: ~state[0], body, (trusted, result))[1]
+
+
+def swift_pass(
+    log_likelihood: Float[Array, "time state"],
+    transition: Float[Array, "state state"],
+    initial: Float[Array, " state"],
+    start: Bool[Array, " time"],
+    order: Arrangement,
+    swift: Bool[Array, ""],
+) -> tuple[tuple[Array, Array, Array, Array], Bool[Array, ""], Bool[Array, ""]]:
+    """A pass over bins in `order`, without the log domain; see `swift_sweeps`.
+
+    Smoothed probabilities, transition counts, log normalisers and path; whether to trust them; whether it paid.
+    """
+    time, length = len(start), order.length
+    parts = blocks.prepare(log_likelihood, transition, initial, start, length, order=order)
+    found, paid = swift_sweeps(parts, swift)
+    smoothed = blocks.from_columns(found.smoothed, time, length, order)
+    log_normalizer, path = (blocks.vector(v, time, order) for v in (found.log_normalizer, found.path))
+    return (smoothed, found.transition_counts, log_normalizer, path), found.trusted, paid
 
 
 def guarded_pass(

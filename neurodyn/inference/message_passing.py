@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference.arrangement import IN_TIME, Arrangement
-from neurodyn.inference.guarded import checked_pass, guarded_pass
+from neurodyn.inference.guarded import checked_pass, guarded_pass, swift_pass, window_of
+from neurodyn.inference.sweeps import most_probable
 
 
 class Messages(NamedTuple):
@@ -52,14 +53,39 @@ class Messages(NamedTuple):
 
 
 class ExpectedStatistics(NamedTuple):
-    """What the M-step of expectation-maximisation needs, and the log-likelihood in nats."""
+    """What the M-step of expectation-maximisation needs, and what its loop wants to know.
+
+    Attributes
+    ----------
+    smoothed : (T, K)
+        p(z_t | x_1..x_T of the trial).
+    transition_counts : (K, K)
+        Expected number of transitions.
+    initial_counts, occupancy : (K,)
+        Expected number of trials that begin, and of bins spent, in each state.
+    path : (T,)
+        A most probable state of every bin.
+    log_normalizer : (T,)
+        log p(x_t | x_<t) in nats.
+    trusted : scalar bool
+        False where underflow may have harmed the rest; with the guard always True.
+    paid : scalar bool
+        False where a swift pass was tried in vain.
+    """
 
     smoothed: Float[Array, "time state"]
     transition_counts: Float[Array, "state state"]
     initial_counts: Float[Array, " state"]
-    log_likelihood: Float[Array, ""]
+    occupancy: Float[Array, " state"]
+    path: Int[Array, " time"]
     log_normalizer: Float[Array, " time"]
     trusted: Bool[Array, ""]
+    paid: Bool[Array, ""]
+
+    @property
+    def log_likelihood(self) -> Float[Array, ""]:
+        """The sum of the terms, in nats."""
+        return accurate_sum(self.log_normalizer)
 
 
 class Filtered(NamedTuple):
@@ -214,6 +240,7 @@ def expected_statistics(
     block_length: int | None = None,
     guard: bool = True,
     order: Arrangement = IN_TIME,
+    swift: Bool[Array, ""] | None = None,
 ) -> ExpectedStatistics:
     r"""What the M-step needs: `forward_backward` without the arrays it does not.
 
@@ -223,13 +250,15 @@ def expected_statistics(
         As in `forward_backward`.
     order : Arrangement
         In which order the bins come, and go.
+    swift : scalar bool, optional
+        True: try first whether the chain forgets where it began within a few steps of every border between blocks,
+        which saves the multiplication of transfer matrices, and prove it afterwards. Only without `guard`, with one
+        transition matrix and an `order` of long blocks; elsewhere it is left alone.
 
     Returns
     -------
     ExpectedStatistics
-        Smoothed probabilities (T, K), expected transition counts (K, K) and initial counts (K,), the
-        log-likelihood :math:`\sum_t \log p(x_t \mid x_{<t})` in nats and its terms (T,), and `trusted`: with
-        `guard` always True, without it False where underflow may have harmed the rest.
+        Over the `valid` bins; the result does not depend on `swift` beyond rounding.
 
     Examples
     --------
@@ -245,13 +274,18 @@ def expected_statistics(
     Rabiner (1989), Proceedings of the IEEE 77:257-286, doi:10.1109/5.18626.
     """
     transition, initial = _cast(log_likelihood, transition, initial)
-    wanted = ("smoothed", "log_normalizer", "transition_counts")
-    (smoothed, log_normalizer, counts), trusted = checked_pass(
-        log_likelihood, transition, initial, start, block_length, guard, wanted, order
-    )
-    total = accurate_sum(log_normalizer)
+    if swift is not None and not guard and transition.ndim == 2 and window_of(order.length):
+        found, trusted, paid = swift_pass(log_likelihood, transition, initial, start, order, swift)
+        smoothed, counts, log_normalizer, path = found
+    else:
+        wanted = ("smoothed", "log_normalizer", "transition_counts")
+        (smoothed, log_normalizer, counts), trusted = checked_pass(
+            log_likelihood, transition, initial, start, block_length, guard, wanted, order
+        )
+        path, paid = most_probable(smoothed.T), jnp.ones((), bool)
     first = _initial_counts(smoothed, start, valid)
-    return ExpectedStatistics(smoothed, counts, first, total, log_normalizer, trusted)
+    occupancy = smoothed.sum(axis=0) if valid is None else smoothed.T @ valid.astype(smoothed.dtype)
+    return ExpectedStatistics(smoothed, counts, first, occupancy, path, log_normalizer, trusted, paid)
 
 
 @partial(jax.jit, static_argnames=("horizon", "block_length", "guard"))

@@ -27,7 +27,7 @@ class Arrays(NamedTuple):
     mask: np.ndarray
 
 
-def arrays(recording: xr.Dataset, dtype: str | type | np.dtype | None = None) -> Arrays:
+def arrays(recording: xr.Dataset, dtype: str | type | np.dtype | None = None, *, copy: bool = True) -> Arrays:
     """Split a recording into filled values and a mask, which is all that compiled code may see.
 
     Parameters
@@ -36,11 +36,13 @@ def arrays(recording: xr.Dataset, dtype: str | type | np.dtype | None = None) ->
         A recording with or without trials; without, it counts as one trial.
     dtype : dtype, optional
         Floating type of the values; by default that of `activity`.
+    copy : bool
+        Without it the values of a recording that misses nothing may be a read-only view of its own.
 
     Returns
     -------
     Arrays
-        `values` and `mask`, both `(trial, time, unit)`; new arrays, never views of the recording.
+        `values` and `mask`, both `(trial, time, unit)`; with `copy` new arrays, never views of the recording.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def arrays(recording: xr.Dataset, dtype: str | type | np.dtype | None = None) ->
         raise RecordingError("There is no variable `activity` in this Dataset: is it a recording?")
     activity = recording["activity"]
     wanted = ("trial", "time", "unit") if "trial" in activity.dims else ("time", "unit")
-    return _filled(activity.transpose(*wanted), dtype, "activity")
+    return _filled(activity.transpose(*wanted), dtype, "activity", copy)
 
 
 def covariate_arrays(
@@ -261,12 +263,20 @@ def fingerprint(recording: xr.Dataset) -> str:
             else:
                 packed, filled = np.packbits(mask), np.where(mask, block, 0)
             digest.update(packed.data)
-            digest.update(np.add(filled, 0.0, dtype="<f8").data)  # -0 becomes 0
+            digest.update(_narrowest(filled).data)
     for name in ("unit", "trial", "kind", "n_bins", "covariate", "available", "role"):
         if name in recording.coords:
             digest.update(repr((name, [str(value) for value in np.ravel(recording[name].values)])).encode())
     digest.update(np.asarray(recording["time"].values, "<f8").tobytes())
     return digest.hexdigest()
+
+
+def _narrowest(values: np.ndarray) -> np.ndarray:
+    """Little-endian numbers in single precision where that is exact, else in double; -0 becomes 0."""
+    with np.errstate(over="ignore"):
+        single = np.add(values, 0.0, dtype="<f4", casting="same_kind")
+    exact = values.dtype.itemsize <= 4 or np.array_equal(single, values)
+    return single if exact else np.add(values, 0.0, dtype="<f8")
 
 
 def available_memory() -> int | None:
@@ -295,7 +305,7 @@ def _container_memory(folder: str = "/sys/fs/cgroup") -> list[int]:
     return [int(limit) - used + cache] if limit.isdigit() else []
 
 
-def _filled(variable: xr.DataArray, dtype, name: str) -> Arrays:
+def _filled(variable: xr.DataArray, dtype, name: str, copy: bool = True) -> Arrays:
     """Values with 0 for NaN and the mask, both with three dimensions."""
     kind = np.dtype(dtype or variable.dtype)
     needed = variable.size * (kind.itemsize + 1)
@@ -306,8 +316,13 @@ def _filled(variable: xr.DataArray, dtype, name: str) -> Arrays:
             "select fewer units or a shorter time, or use wider bins."
         )
     values = variable.values
-    mask = ~np.isnan(values)
-    filled = np.where(mask, values, np.zeros((), values.dtype)).astype(kind, copy=False)
+    mask = np.isnan(values)
+    np.logical_not(mask, out=mask)
+    if not copy and mask.all():
+        filled = values.astype(kind, copy=False).view()
+        filled.flags.writeable = False
+    else:
+        filled = np.where(mask, values, np.zeros((), values.dtype)).astype(kind, copy=False)
     if values.ndim == 2:
         return Arrays(filled[None], mask[None])
     return Arrays(filled, mask)

@@ -59,8 +59,8 @@ def test_the_value_behind_the_mask_changes_nothing(name, fill, monkeypatch):
     original = masks._filled
     rng = np.random.default_rng(5)
 
-    def other(variable, dtype, what):
-        values, mask = original(variable, dtype, what)
+    def other(variable, dtype, what, copy=True):
+        values, mask = original(variable, dtype, what, copy)
         noise = rng.normal(size=values.shape) * 100 if fill == "random" else fill
         return masks.Arrays(np.where(mask, values, noise).astype(values.dtype), mask)
 

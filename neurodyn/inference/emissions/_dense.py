@@ -1,8 +1,9 @@
 """Log-likelihood and statistics of Gaussians with dense covariances, in standardised units.
 
-Time is the last, contiguous axis. Chunk by chunk and state by state, the whitened residual is one small
-matrix product and the second moments another, on pieces that stay in the cache. The residual is formed
-before it is whitened, so no digits are lost where a state is narrow or far from the data's centre.
+Time is the last, contiguous axis. Chunk by chunk, on pieces that stay in the cache, the second moments of all
+states are one matrix product. So are the whitened residuals while a fit runs; where a recording is scored, the
+residual of each state is formed before it is whitened, so that no digits are lost where a state is narrow or far
+from the data's centre.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,10 @@ from neurodyn.inference.rows import all_observed
 
 
 class DenseData(eqx.Module):
-    """Standardised observations; bins observed in part are listed in `groups`."""
+    """Standardised observations; bins observed in part are listed in `groups`.
+
+    `fitting` says that speed counts for more than the last digit of a likelihood.
+    """
 
     time_axes: ClassVar[Mapping[str, int]] = {"values": 1, "complete": 0}
 
@@ -37,6 +41,7 @@ class DenseData(eqx.Module):
     centre: Float[Array, " unit"]
     scale: Float[Array, " unit"]
     groups: tuple[MissingGroup, ...]
+    fitting: bool = eqx.field(static=True, default=False)
 
 
 def prepare_dense(values: np.ndarray, mask: np.ndarray) -> DenseData:
@@ -58,7 +63,7 @@ def _gather(data: DenseData, bins: Int[Array, "block slot"]) -> Float[Array, "bl
     return jnp.moveaxis(data.values.at[:, bins].get(mode="fill", fill_value=0), 0, -1)
 
 
-def _fold(rows: Float[Array, "row time"]) -> Float[Array, " time"]:
+def _fold(rows: Float[Array, "row *state time"]) -> Float[Array, "*state time"]:
     """Sum over rows, halves on halves: each addition runs along time, and rounding grows with the logarithm."""
     rest = jnp.zeros_like(rows[0])
     while rows.shape[0] > 1:
@@ -78,15 +83,26 @@ def dense_log_likelihood(
     log_scale = jnp.log(data.scale)
     constant = -0.5 * (n_units * jnp.log(2 * jnp.pi) + log_det) - log_scale.sum()
 
+    def one_by_one(values: Array) -> Array:
+        def one(state: tuple[Array, Array]) -> Array:
+            location, whiten = state
+            return _fold(jnp.square(whiten @ (values - location[:, None])))
+
+        return jax.lax.map(one, (mean, whitener))
+
+    stacked = whitener.reshape(-1, n_units)
+    centres = jnp.einsum("kij,kj->ki", whitener, mean)
+
+    def at_once(values: Array) -> Array:
+        whitened = (stacked @ values).reshape(n_states, n_units, -1) - centres[:, :, None]
+        return _fold(jnp.swapaxes(jnp.square(whitened), 0, 1))
+
     def columns(values: Array, complete: Array) -> Array:
-        def one(state: tuple[Array, Array, Array]) -> Array:
-            location, whiten, offset = state
-            squares = _fold(jnp.square(whiten @ (values - location[:, None])))
-            return jnp.where(complete, offset - 0.5 * squares, 0)
+        squares = at_once(values) if data.fitting else one_by_one(values)
+        return jnp.where(complete, constant[:, None] - 0.5 * squares, 0)
 
-        return jax.lax.map(one, (mean, whitener, constant))
-
-    result = map_columns(columns, (data.values, data.complete), length, column_chunk(n_units)).T
+    height = n_states * n_units if data.fitting else n_units
+    result = map_columns(columns, (data.values, data.complete), length, column_chunk(height)).T
     precision = jnp.swapaxes(whitener, 1, 2) @ whitener
     for group in data.groups:
 
@@ -115,12 +131,14 @@ def dense_moments(
     n_states, n_units = mean.shape
     posterior = posterior.astype(data.values.dtype)
 
-    def columns(weight: Array, values: Array) -> dict[str, Array]:
-        second = jax.lax.map(lambda share: (share * values) @ values.T, weight)
+    def columns(weight: Array, values: Array, complete: Array) -> dict[str, Array]:
+        weight = jnp.where(complete, weight, 0)
+        shares = (weight[:, None] * values).reshape(n_states * n_units, -1)
+        second = (shares @ values.T).reshape(n_states, n_units, n_units)
         return {"weight": weight.sum(1), "first": weight @ values.T, "second": second}
 
-    weights = jnp.where(data.complete, posterior.T, 0)
-    total = sum_columns(columns, weights, (data.values,), column_chunk(n_units))
+    chunk = column_chunk(n_states * n_units // 2)
+    total = sum_columns(columns, posterior.T, (data.values, data.complete), chunk)
     if not data.groups:
         return total
     whitener, _ = sound_factor(covariance)

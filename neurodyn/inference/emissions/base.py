@@ -1,6 +1,7 @@
 """What every emission family offers to the fitting loop."""
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,10 @@ class Emission(abc.ABC):
             A pytree of arrays. The time axis keeps its length; index arrays of missing
             entries are padded to buckets, so similar data reuse a compiled function.
         """
+
+    def for_fitting(self, data: Any) -> Any:
+        """The same data, where fast likelihoods are wanted and a last digit does not count."""
+        return dataclasses.replace(data, fitting=True) if hasattr(data, "fitting") else data
 
     @abc.abstractmethod
     def log_likelihood(self, parameters: Parameters, data: Any) -> Float[Array, "time state"]:

@@ -72,7 +72,7 @@ def bucket(size: int) -> int:
 def working_arrays(recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Filled values in the floating type compiled code will use, and the mask."""
     dtype = np.dtype(jax.dtypes.canonicalize_dtype(recording["activity"].dtype))
-    return arrays(recording, dtype)
+    return arrays(recording, dtype, copy=False)
 
 
 def lay_out(values: np.ndarray, mask: np.ndarray, *, strip: bool) -> Layout:
@@ -128,5 +128,5 @@ def fast_sequence(
     order = arrangement_of(len(layout.start)) if free else IN_TIME
     start, valid = order.arrange(layout.start), order.arrange(layout.valid)
     with order.in_place(layout.values, layout.mask, back=not last):  # of a long recording every copy counts
-        data = emission.prepare(layout.values, layout.mask, start)
+        data = emission.for_fitting(emission.prepare(layout.values, layout.mask, start))
     return Sequence(data, jnp.asarray(start), jnp.asarray(valid), covariates, order)
