@@ -6,6 +6,7 @@ residual of each state is formed before it is whitened, so that no digits are lo
 from the data's centre.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -28,10 +29,19 @@ from neurodyn.inference.emissions.base import as_mask, working_dtype
 from neurodyn.inference.rows import all_observed
 
 
+class Factors(eqx.Module):
+    """What scoring needs of the parameters, in standardised units: means, W with W cov W' = I, log-determinants."""
+
+    location: Float[Array, "state unit"]
+    whitener: Float[Array, "state unit unit"]
+    log_det: Float[Array, " state"]
+
+
 class DenseData(eqx.Module):
     """Standardised observations; bins observed in part are listed in `groups`.
 
-    `fitting` says that speed counts for more than the last digit of a likelihood.
+    `fitting` says that speed counts for more than the last digit of a likelihood. `factors`, where there are any,
+    stand for the parameters: they were computed in double precision.
     """
 
     time_axes: ClassVar[Mapping[str, int]] = {"values": 1, "complete": 0}
@@ -42,13 +52,15 @@ class DenseData(eqx.Module):
     scale: Float[Array, " unit"]
     groups: tuple[MissingGroup, ...]
     fitting: bool = eqx.field(static=True, default=False)
+    factors: Factors | None = None
 
 
 def prepare_dense(values: np.ndarray, mask: np.ndarray) -> DenseData:
     """Standardise on the host and group the rows which miss entries."""
     mask = as_mask(mask)
     dtype = working_dtype(np.asarray(values))
-    centre, scale = centre_and_scale(values, mask)
+    # Rounded first, so that parameters are mapped by the very numbers that map the values.
+    centre, scale = (part.astype(dtype).astype(float) for part in centre_and_scale(values, mask))
     return DenseData(
         values=jnp.asarray(standardise(values, mask, centre, scale, dtype, turned=True)),
         complete=jnp.asarray(all_observed(mask)),
@@ -56,6 +68,34 @@ def prepare_dense(values: np.ndarray, mask: np.ndarray) -> DenseData:
         scale=jnp.asarray(scale, dtype),
         groups=missing_groups(mask),
     )
+
+
+def with_factors(
+    data: DenseData, mean: Float[np.ndarray, "state unit"], covariance: Float[np.ndarray, "state unit unit"]
+) -> DenseData:
+    """The data with the factors of parameters in their own units, from double precision on the host.
+
+    A covariance that is not positive definite leaves them out, for the compiled code to make the best of it.
+    """
+    centre, scale = np.asarray(data.centre, float), np.asarray(data.scale, float)
+    dtype = data.values.dtype
+    try:
+        factor = np.linalg.cholesky(np.asarray(covariance, float) / (scale[:, None] * scale))
+    except np.linalg.LinAlgError:
+        return data
+    whitener = np.linalg.inv(factor)
+    log_det = 2 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+    parts = ((np.asarray(mean, float) - centre) / scale, np.tril(whitener), log_det)
+    if not all(np.isfinite(part).all() for part in parts):
+        return data
+    return dataclasses.replace(data, factors=Factors(*(jnp.asarray(part, dtype) for part in parts)))
+
+
+def _factors(
+    mean: Float[Array, "state unit"], covariance: Float[Array, "state unit unit"], data: DenseData
+) -> Factors:
+    """Those the data bring along, or new ones."""
+    return Factors(mean, *sound_factor(covariance)) if data.factors is None else data.factors
 
 
 def _gather(data: DenseData, bins: Int[Array, "block slot"]) -> Float[Array, "block slot unit"]:
@@ -79,7 +119,8 @@ def dense_log_likelihood(
     """log N(observed entries | mean_k, covariance_k), parameters in standardised units."""
     n_states, n_units = mean.shape
     length = data.values.shape[1]
-    whitener, log_det = sound_factor(covariance)
+    factors = _factors(mean, covariance, data)
+    mean, whitener, log_det = factors.location, factors.whitener, factors.log_det
     log_scale = jnp.log(data.scale)
     constant = -0.5 * (n_units * jnp.log(2 * jnp.pi) + log_det) - log_scale.sum()
 
@@ -182,7 +223,7 @@ def dense_prediction(
     expected = probability @ (mean - middle)
     second = probability @ (variance + (mean - middle) ** 2)
     if data.groups and conditional:
-        whitener, _ = sound_factor(covariance)
+        whitener = _factors(mean, covariance, data).whitener
         precision = jnp.swapaxes(whitener, 1, 2) @ whitener
     for group in data.groups if conditional else ():
 

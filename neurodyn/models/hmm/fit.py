@@ -12,6 +12,7 @@ from neurodyn.errors import ModelError
 from neurodyn.inference.em import Sequence
 from neurodyn.inference.em_state import HMMParameters
 from neurodyn.inference.emissions import AutoregressiveGaussian, Emission
+from neurodyn.inference.emissions.scoring import for_scoring
 from neurodyn.inference.message_passing import Messages
 from neurodyn.models.base import Prediction
 from neurodyn.models.hmm.covariates import transition_covariates
@@ -87,6 +88,11 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
             data = self.emission.prepare_like(layout.values, layout.mask, layout.start, reference)
         else:
             data = self.emission.prepare(layout.values, layout.mask, layout.start)
+            exact = {
+                name: self.parameters[name].transpose(*dims).values.astype(float)
+                for name, dims in self.emission.dimensions.items()
+            }
+            data = for_scoring(data, exact)
         covariates = None
         if "covariate_mean" in self.parameters:
             names = [str(name) for name in self.parameters["covariate"].values]
