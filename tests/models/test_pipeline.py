@@ -70,6 +70,30 @@ def test_held_out_units_are_predicted_through_components():
     assert np.corrcoef(found, data["activity"][:, 0])[0, 1] > 0.7
 
 
+def test_units_hidden_behind_components_have_their_conditional_expectation():
+    data = series()
+    values = data["activity"].values
+    fit = Pipeline(PCA(2), Mean()).fit(data, key=0)
+    given = recording.hide(data, data["unit"] == 0)
+    found = fit.predict(given)
+    step = fit.children[0]
+    scores = fit.children[1].predict(step.forward(data))
+    vectors, noise = step.parameters["components"].values, step._private
+    covariance = vectors @ np.diag(scores["variance"].values[0]) @ vectors.T + noise * np.eye(len(vectors))
+    level = step.parameters["mean"].values + vectors @ scores["mean"].values[0]
+    weights = np.linalg.solve(covariance[1:, 1:], covariance[1:, 0])
+    expected = level[0] + (values[:, 1:] - level[1:]) @ weights
+    np.testing.assert_allclose(found["mean"][:, 0], expected, rtol=1e-6, atol=1e-6)
+    remaining = covariance[0, 0] - noise - covariance[0, 1:] @ weights
+    left = noise * (1 - np.square(vectors[0]).sum())
+    np.testing.assert_allclose(found["variance"][:, 0], remaining + left, rtol=1e-5)
+    # What is shown is predicted as a fresh replicate, and the past knows nothing of the bin itself.
+    whole = fit.predict(data)["mean"]
+    np.testing.assert_allclose(found["mean"][:, 1:], whole[:, 1:], rtol=1e-9)
+    past = fit.predict(given, mode="past")["mean"][:, 0]
+    np.testing.assert_allclose(past, whole[:, 0], rtol=1e-6)
+
+
 def test_prediction_through_embedding_and_components_beats_the_mean():
     data = series()
     train = recording.hide(data, data["time"] >= 150)

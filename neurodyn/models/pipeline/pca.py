@@ -11,6 +11,8 @@ from neurodyn.models.baselines.common import whole_number
 from neurodyn.models.pipeline.step import Step, StepFit, with_units
 from neurodyn.recording import arrays
 
+_ROWS = 4_096  # bins whose units are predicted at once
+
 
 @dataclasses.dataclass(frozen=True)
 class PCA(Step):
@@ -21,7 +23,10 @@ class PCA(Step):
     Complete data: the classical components. With missing entries they are those of probabilistic PCA, fitted by
     EM; in a bin with some units missing these are replaced by their expectation given the observed ones, and a
     bin with no observed unit stays missing. Predictions are mapped back by :math:`\\mu + V \\hat y`, with the
-    discarded variance added to their variance. The likelihood lives in the reduced space.
+    discarded variance added to their variance; in a bin observed in part that the prediction may know, its missing
+    units are expected given both the prediction of the scores and the observed units:
+    :math:`\\mu_m + V_m \\, \\mathrm{E}[y_t \\mid x_{to}]` with :math:`y_t \\sim \\mathcal N(\\hat y_t, \\hat v_t)`.
+    The likelihood lives in the reduced space.
 
     Parameters
     ----------
@@ -112,6 +117,12 @@ class PCAFit(StepFit):
         """Whether nothing is discarded."""
         return self.parameters.sizes["unit"] == self.parameters.sizes["component"]
 
+    @property
+    def _private(self) -> float:
+        """Variance of what is left of a unit, kept away from zero where everything is kept."""
+        noise, variance = float(self.parameters["noise"]), float(self.parameters["variance"].mean())
+        return max(noise, 1e-6 * variance, 1e-12)
+
     def forward(self, recording: xr.Dataset) -> xr.Dataset:
         """Component scores.
 
@@ -131,11 +142,8 @@ class PCAFit(StepFit):
         values, mask = values.reshape(-1, n_units), mask.reshape(-1, n_units)
         partial = mask.any(1) & ~mask.all(1)
         if partial.any():
-            noise = max(
-                float(self.parameters["noise"]), 1e-6 * float(self.parameters["variance"].mean()), 1e-12
-            )
-            scales = np.sqrt(np.maximum(self.parameters["variance"].values - noise, 0.0))
-            factors = fa.Factors(mean, vectors * scales, np.full(n_units, noise))
+            scales = np.sqrt(np.maximum(self.parameters["variance"].values - self._private, 0.0))
+            factors = fa.Factors(mean, vectors * scales, np.full(n_units, self._private))
             found = fa.posterior(factors, fa.group_rows(values[partial], mask[partial]))
             expected = mean + found.mean @ factors.loadings.T
             values[partial] = np.where(mask[partial], values[partial], expected)
@@ -152,7 +160,11 @@ class PCAFit(StepFit):
         ----------
         mean, variance : np.ndarray
             Of the scores.
-        recording, mode, horizon
+        recording : xr.Dataset
+            In the original units; what it shows of a bin informs that bin's missing units.
+        mode : str
+            Under ``past`` a bin itself is not known, so it informs nothing.
+        horizon
             Not used.
 
         Returns
@@ -160,11 +172,38 @@ class PCAFit(StepFit):
         mean, variance : np.ndarray
             The variance has the discarded one added and takes the scores as uncorrelated.
         """
-        del recording, mode, horizon
+        del horizon
         vectors = self.parameters["components"].values
-        left = float(self.parameters["noise"]) * (1 - np.square(vectors).sum(1))
-        spread = None if variance is None else variance @ np.square(vectors).T + np.maximum(left, 0.0)
-        return self.parameters["mean"].values + mean @ vectors.T, spread
+        left = np.maximum(float(self.parameters["noise"]) * (1 - np.square(vectors).sum(1)), 0.0)
+        expected = self.parameters["mean"].values + mean @ vectors.T
+        if variance is None:
+            return expected, None
+        spread = variance @ np.square(vectors).T + left
+        if mode != "past":
+            values, mask = arrays(recording, np.float64)
+            partial = mask.any(-1) & ~mask.all(-1)
+            for rows in np.array_split(np.argwhere(partial), -(-partial.sum() // _ROWS) or 1):
+                at = tuple(rows.T)
+                level, around = self._given_units(mean[at], variance[at], values[at], mask[at])
+                expected[at] = np.where(mask[at], expected[at], level)
+                spread[at] = np.where(mask[at], spread[at], around + left)
+        return expected, spread
+
+    def _given_units(
+        self, mean: np.ndarray, variance: np.ndarray, values: np.ndarray, mask: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the units given predicted scores and the observed units of the same bins."""
+        vectors, centre = self.parameters["components"].values, self.parameters["mean"].values
+        # What is certain already stays so.
+        variance = np.maximum(variance, 1e-9 * float(self.parameters["variance"].mean()) + 1e-300)
+        shown = mask / self._private
+        precision = np.einsum("tu,ui,uj->tij", shown, vectors, vectors, optimize=True)
+        precision[:, *np.diag_indices(vectors.shape[1])] += 1 / variance
+        surprise = shown * (values - centre - mean @ vectors.T)
+        covariance = np.linalg.inv(precision)
+        scores = mean + np.einsum("tij,tj->ti", covariance, surprise @ vectors)
+        around = np.einsum("ui,tij,uj->tu", vectors, covariance, vectors, optimize=True)
+        return centre + scores @ vectors.T, around
 
     def likelihood_attrs(self, recording: xr.Dataset, attrs: dict[str, str]) -> dict[str, str]:
         """Reduced space unless nothing is discarded; an estimate where a bin was completed.
