@@ -148,13 +148,16 @@ figure { margin: 14px 0 20px; }
 img { display: block; max-width: 100%; height: auto; }
 figcaption { color: var(--quiet); font-size: 14px; margin-top: 4px; max-width: 78ch; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 28px; align-items: start; }
-.scroll { overflow-x: auto; margin: 10px 0 18px; }
+/* Wide tables take the room that the window has beside the text; a shadow says that there is more to the side. */
+.scroll { overflow-x: auto; margin: 10px min(0px, max(-260px, (968px - 100vw) / 2)) 18px 0;
+  background: linear-gradient(to left, #fff 30%, transparent) right / 40px 100% no-repeat local,
+    radial-gradient(farthest-side at 100% 50%, rgba(28, 39, 51, .22), transparent) right / 14px 100% no-repeat scroll; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; min-width: 100%; }
 th, td { text-align: right; padding: 6px 12px; border-bottom: 1px solid var(--line); white-space: nowrap;
   vertical-align: top; }
 th:first-child, td.words { text-align: left; } thead th { font-weight: 600; border-bottom: 1.5px solid var(--quiet);
-  vertical-align: bottom; white-space: normal; min-width: 7.5em; }
-tbody th { font-weight: 400; position: sticky; left: 0; background: #fff; }
+  vertical-align: bottom; white-space: normal; min-width: 6.5em; }
+tbody th { font-weight: 400; position: sticky; left: 0; background: #fff; z-index: 1; }
 tr.model th { font-weight: 600; } tr.bound th, tr.bound td { color: var(--quiet); font-style: italic; }
 td small { color: var(--quiet); display: block; } td b { color: var(--accent); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margin: 8px 0 16px; font-size: 15px; }

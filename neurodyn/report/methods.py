@@ -1,5 +1,6 @@
 """What a paper's methods section needs: a paragraph, citations, versions, how to reproduce it."""
 
+import dataclasses
 import importlib.metadata
 import platform
 import re
@@ -16,6 +17,12 @@ from neurodyn.report.style import duration, number
 if TYPE_CHECKING:
     from neurodyn.validation.comparison import Comparison
 
+NULL_WORDS = {
+    "permute_time": "shuffled time",
+    "circular_shift": "circularly shifted units",
+    "phase_randomise": "randomised phases",
+    "trial_shuffle": "shuffled trials",
+}
 PACKAGES = ("neurodyn", "jax", "numpy", "scipy", "xarray", "matplotlib")
 
 
@@ -69,23 +76,37 @@ def references(keys: Iterable[str]) -> str:
         author = re.search(r"author = \{(.*?)\},?$", entry, re.MULTILINE)
         year = re.search(r"year = \{?(\d{4})", entry)
         doi = re.search(r"doi = \{(.*?)\}", entry)
-        said = ". ".join(
-            part.group(1)
-            .replace("{", "")
-            .replace("}", "")
-            .replace(" and others", " et al.")
-            .replace(" and ", "; ")
-            for part in (author, title)
-            if part
+        who, what = (
+            part.group(1).replace("{", "").replace("}", "") if part else "" for part in (author, title)
         )
+        who = who.replace(" and others", " et al.").replace(" and ", "; ").rstrip(".")
+        said = ". ".join(part for part in (who, what) if part)
         link = f' <a href="https://doi.org/{text(doi.group(1))}">doi:{text(doi.group(1))}</a>' if doi else ""
         items.append(f"<li>{text(said)}{' (' + year.group(1) + ')' if year else ''}.{link}</li>")
     return f"<ol>{''.join(items)}</ol><details><summary>BibTeX</summary><pre>{text(bibtex(keys))}</pre></details>"
 
 
+def concise(value: Any) -> str:
+    """A model, a step or an emission as written in Python, without what is left at its default."""
+    if isinstance(value, (tuple, list)):
+        inside = ", ".join(concise(one) for one in value)
+        return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' if len(value) == 1 else ''})"
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return repr(value)
+    said = []
+    for field in dataclasses.fields(value):
+        held = getattr(value, field.name)
+        plain = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if field.name == "parts":
+            said += [concise(one) for one in held]
+        elif field.repr and field.init and (plain is dataclasses.MISSING or repr(held) != repr(plain)):
+            said.append(f"{field.name}={concise(held)}")
+    return f"{type(value).__name__}({', '.join(said)})"
+
+
 def model_words(label: str, model: Any) -> str:
     """A model as one would write it in Python, under its name in the table."""
-    shown = repr(model)
+    shown = concise(model)
     return shown if label == getattr(model, "name", "") else f"{label}: {shown}"
 
 
@@ -108,7 +129,13 @@ def paragraph(comparison: "Comparison", recording: xr.Dataset | None) -> str:
             "count "
             "for none."
         )
-    measured = ", ".join(dict.fromkeys(str(label) for label in scores["metric_label"].values))
+    labels = dict.fromkeys(str(label) for label in scores["metric_label"].values)
+    measured = "; ".join(
+        label
+        if label[1:2].isupper() or label[1:2] == "²" or label.startswith("Pearson")
+        else label[:1].lower() + label[1:]
+        for label in labels
+    )
     level, draws = scores.attrs.get("level", 0.95), scores.attrs.get("n_bootstrap", 0)
     chunks = (
         ", ".join(
@@ -138,7 +165,7 @@ def paragraph(comparison: "Comparison", recording: xr.Dataset | None) -> str:
         )
     tried = tuple(dict.fromkeys(null.null for null in comparison.nulls))
     if tried:
-        named = ", ".join(tried).replace("_", " ")
+        named = ", ".join(NULL_WORDS.get(name, name.replace("_", " ")) for name in tried)
         parts.append(
             f"To find leaks, every model was also fitted to null recordings ({named}). Shuffled time leaves nothing to "
             "predict; a circular shift leaves each unit its own past and destroys what units share."

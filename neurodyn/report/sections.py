@@ -153,7 +153,8 @@ def _score_table(comparison: "Comparison", protocol: str) -> str:
             shown = f"{number(null.value)}<small>{words.span(null.lower, null.upper)}</small>"
             cells = [shown if metric == null.metric else "" for metric in metrics]
             mark = " (leaks)" if null.leaking else ""
-            label = text(f"{null.model} on {null.null.replace('_', ' ')}{mark}")
+            null_words = methods.NULL_WORDS.get(null.null, null.null.replace("_", " "))
+            label = text(f"null: {null.model}, {null_words}{mark}")
             rows.append([label, cells[0], "", "", *cells[1:], ""])
             classes.append("bound")
     stands = _ceiling_cells(here, metrics)
@@ -379,7 +380,7 @@ def method_section(
     """Methods, citations, versions and how to make this page again."""
     keys = methods.citation_keys(comparison, () if fit is None else (fit,))
     again = (
-        f"<p>This command makes this page again:</p><pre>{text(command)}</pre>"
+        f'<p>This command makes this page again:</p><pre class="wrap">{text(command)}</pre>'
         if command
         else f"<p>In Python:</p><pre>{text(methods.python_snippet(comparison))}</pre>"
     )

@@ -145,6 +145,11 @@ class Groups(Protocol):
     minimum_gap: int = 0
     horizon: int = 1
 
+    @property
+    def label(self) -> str:
+        """Name in a table: what is held out."""
+        return self.coord if self.coord.endswith("s") else f"{self.coord}s"
+
     def describe(self) -> str:
         """Say what the protocol holds out.
 
