@@ -150,7 +150,7 @@ def paragraph(comparison: "Comparison", recording: xr.Dataset | None) -> str:
         "independent "
         f"stretches of data{f' ({chunks})' if chunks else ''}, drawn alike for every model; differences "
         "from the "
-        "best baseline are paired, with p values by Student's t and Holm's correction over models."
+        "best baseline are paired, with intervals and p values by Student's t; p has Holm's correction over models."
     )
     if comparison.chosen:
         parts.append(

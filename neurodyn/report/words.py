@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from neurodyn.report import caveats
 from neurodyn.report.scores import has_values, headline_metrics, metric_name
 from neurodyn.report.style import number
 from neurodyn.validation.comparison.words import chosen_words
@@ -178,7 +179,10 @@ def _judge(row: xr.Dataset, reference: str, sign: float) -> tuple[str, str]:
     ends = span(row["difference_lower"], row["difference_upper"])
     said = f"difference {number(difference)} {ends}, p {_p(p)}"
     if p >= SIGNIFICANT:
-        return "ties", f"The two cannot be told apart ({said})."
+        corrected = (
+            " once p is corrected for the number of models" if float(row["p_value"]) < SIGNIFICANT else ""
+        )
+        return "ties", f"The two cannot be told apart{corrected} ({said})."
     if sign * difference > 0:
         return "beats", f"It beats {reference} ({said})."
     return "falls short", f"It falls short of {reference} ({said})."
@@ -253,6 +257,12 @@ def _main_sentence(comparison: "Comparison") -> str:
         text = f"There is too little data to tell {who} from {_listed(rivals)}."
     elif all(item.outcome == "beats" for item in judged):
         text = f"{_capital(who)} holds: on data it never saw it beats every baseline under {_listed(where['beats'])}."
+        doubts = [
+            clause for item in main for clause in caveats.against(comparison, item.protocol, item.model)
+        ]
+        if doubts:
+            places = _listed(where["beats"])
+            text = f"Mixed: {who} beats every baseline compared under {places}, but {_listed(doubts)}."
     elif where["beats"]:
         elsewhere = _listed([item.protocol for item in main if item.outcome != "beats"])
         behind = _behind(comparison, main) or f"not under {elsewhere}"
@@ -261,7 +271,14 @@ def _main_sentence(comparison: "Comparison") -> str:
         text = f"{_capital(who)} does not hold against its baselines: {_behind(comparison, main)}."
     under = [item.protocol for item in main if item.under]
     if under:
-        text += f" Under {_listed(under)} it is no better than a prediction that knows nothing."
+        text += f" Under {_listed(under)} it predicts no better than one who knows nothing."
+        praise = [
+            clause
+            for item in main
+            if item.under
+            for clause in caveats.in_favour(comparison, item.protocol, item.model)
+        ]
+        text += f" Yet {_listed(praise)}." if praise else ""
     return text
 
 

@@ -166,7 +166,9 @@ def interval(value: Any, drawn: np.ndarray, n_chunks: int, level: float = 0.95) 
     """Expanded percentile interval from resampled values.
 
     Percentile intervals are too narrow for few chunks; their tails are widened as for Student's t, and the
-    standard error carries the factor ``sqrt(n / (n - 1))``.
+    standard error carries the factor ``sqrt(n / (n - 1))``. Resampling blurs some scores, such as the correlation of
+    two matrices, so that all resamples lie on one side of the estimate; the interval is then moved by the distance
+    of the estimate from the resamples' median, the bias.
 
     Parameters
     ----------
@@ -206,8 +208,41 @@ def interval(value: Any, drawn: np.ndarray, n_chunks: int, level: float = 0.95) 
     tail = ndtr(-factor * stdtrit(n_chunks - 1, 0.5 + level / 2))
     filled = np.where(usable, drawn, 0.0)
     error = np.where(usable, factor * np.nanstd(filled, axis=0), np.nan)
-    lower, upper = np.nanquantile(filled, [tail, 1 - tail], axis=0)
+    lower, median, upper = np.nanquantile(filled, [tail, 0.5, 1 - tail], axis=0)
+    bias = np.where((value < lower) | (value > upper), value - median, 0.0)
+    lower, upper = lower + bias, upper + bias
     return Interval(value, error, np.where(usable, lower, np.nan), np.where(usable, upper, np.nan))
+
+
+def by_student(found: Interval, n_chunks: int, level: float = 0.95) -> Interval:
+    """The interval of Student's t around the value: the one that excludes 0 exactly where `p_value` is below 1 - level.
+
+    Parameters
+    ----------
+    found : Interval
+        Value and bootstrap standard error.
+    n_chunks : int
+        Number of chunks.
+    level : float
+        Coverage.
+
+    Returns
+    -------
+    Interval
+        With other ends; NaN where they were.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurodyn.validation import uncertainty
+    >>> found = uncertainty.by_student(uncertainty.Interval(*map(np.asarray, (1.0, 0.5, 0.2, 1.9))), 10_000)
+    >>> float(found.lower.round(2)), float(found.upper.round(2))
+    (0.02, 1.98)
+    """
+    if n_chunks < 2:
+        return found
+    half = stdtrit(n_chunks - 1, 0.5 + level / 2) * found.standard_error
+    return found._replace(lower=found.value - half, upper=found.value + half)
 
 
 def p_value(difference: Any, standard_error: Any, n_chunks: int) -> np.ndarray:

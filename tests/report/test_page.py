@@ -119,6 +119,28 @@ def test_the_headline_names_a_loss_honestly(comparison) -> None:
     assert "interrupted" in words.headline(dataclasses.replace(won, complete=False))
 
 
+def with_score(comparison, metric: str, value: float, lower: float, upper: float):
+    """The comparison with another score of the HMM under blocks."""
+    scores = comparison.scores.copy(deep=True)
+    for name, number in (("value", value), ("lower", lower), ("upper", upper)):
+        scores[name].loc[{"model": "hmm", "metric": metric}] = number
+    return dataclasses.replace(comparison, scores=scores)
+
+
+def test_the_headline_heeds_what_else_is_known(comparison) -> None:
+    won = judged(comparison, value=0.9, difference=0.2, p_adjusted=0.001)
+    likelihood = next(m for m in won.scores["metric"].values if m.startswith("log_likelihood"))
+    assert "holds" in words.headline(with_score(won, likelihood, 1.0, 0.5, 1.5))
+    doubted = words.headline(with_score(won, likelihood, -8.7, -12.5, -5.2))
+    assert doubted.startswith("Mixed")
+    assert "its likelihood is below that of independent units" in doubted
+    slow = words.headline(with_score(won, "mse_over_persistence", 3.1, 2.9, 3.3))
+    assert "the last value predicts better" in slow
+    level = judged(comparison, value=-0.3, difference=-0.5, p_adjusted=0.01)
+    assert "Yet under blocks its likelihood" in words.headline(with_score(level, likelihood, 4.5, 2.7, 6.2))
+    assert "Yet" not in words.headline(with_score(level, likelihood, 4.5, -2.7, 6.2))
+
+
 def test_a_leaking_model_is_not_praised(comparison) -> None:
     null = dataclasses.replace(comparison.nulls[0], model="hmm", leaking=True)
     leaking = dataclasses.replace(

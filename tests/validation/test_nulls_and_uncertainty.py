@@ -159,6 +159,26 @@ def test_p_values_of_no_difference_are_uniform():
     assert float(uncertainty.p_value(0.0, 0.0, 5)) == 1.0
 
 
+@pytest.mark.parametrize("n_chunks", [2, 4, 40])
+def test_an_interval_of_a_difference_excludes_zero_exactly_where_p_is_small(n_chunks):
+    rng = np.random.default_rng(n_chunks)
+    for _ in range(200):
+        drawn = rng.exponential(size=300) * 10 ** rng.uniform(-2, 1) + rng.normal()
+        found = uncertainty.interval(rng.normal(), drawn, n_chunks)
+        shown = uncertainty.by_student(found, n_chunks)
+        p = uncertainty.p_value(found.value, found.standard_error, n_chunks)
+        assert (shown.lower > 0 or shown.upper < 0) == (p < 0.05)
+
+
+def test_an_estimate_lies_inside_its_interval_where_resampling_is_biased():
+    drawn = np.random.default_rng(0).normal(0.87, 0.02, size=1000)
+    biased = uncertainty.interval(0.95, drawn, n_chunks=30)
+    assert biased.lower < 0.95 < biased.upper
+    fair = uncertainty.interval(0.88, drawn, n_chunks=30)
+    np.testing.assert_allclose(biased.upper - biased.lower, fair.upper - fair.lower, rtol=1e-9)
+    assert fair.lower < 0.87 < fair.upper
+
+
 def test_corrections_match_worked_examples():
     p = [0.01, 0.04, np.nan, 0.03, 0.005]
     np.testing.assert_allclose(uncertainty.correct(p, "holm"), [0.03, 0.06, np.nan, 0.06, 0.02])

@@ -248,7 +248,7 @@ def _compare(
         found = uncertainty.interval(
             values[model] - values[chosen], drawn[model] - drawn[chosen], n_chunks, level
         )
-        for name, number in zip(DIFFERENCES, found, strict=True):
+        for name, number in zip(DIFFERENCES, uncertainty.by_student(found, n_chunks, level), strict=True):
             table[name][(*place, k)] = number
         table["p_value"][(*place, k)] = uncertainty.p_value(found.value, found.standard_error, n_chunks)
     table["p_adjusted"][place] = uncertainty.correct(table["p_value"][place], "holm")

@@ -87,9 +87,9 @@ def pool_recordings(
             if k == against or not np.isfinite(gap).any():
                 continue
             found = _mean(gap, within[:, p, m, k] - within[:, p, m, against], weights, level)
-            for name, number in zip(DIFFERENCES, found, strict=True):
-                table[name][p, m, k] = number
             shared = int(np.isfinite(gap).sum())
+            for name, number in zip(DIFFERENCES, uncertainty.by_student(found, shared, level), strict=True):
+                table[name][p, m, k] = number
             table["p_value"][p, m, k] = uncertainty.p_value(found.value, found.standard_error, shared)
         table["p_adjusted"][p, m] = uncertainty.correct(table["p_value"][p, m], "holm")
     data: dict[str, Any] = {name: (DIMS, array) for name, array in table.items()}
