@@ -29,3 +29,7 @@ class NotApplicable(ValueError):
 
 class NeurodynWarning(UserWarning):
     """Something a reader of the results should know; reports print it."""
+
+
+class DataWarning(NeurodynWarning):
+    """Something about the recording itself that a fit of any model will suffer from."""

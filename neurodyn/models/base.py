@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.__about__ import __version__
-from neurodyn.errors import ModelError, NeurodynWarning
+from neurodyn.errors import DataWarning, ModelError, NeurodynWarning
 from neurodyn.inference.random import as_key, key_words
+from neurodyn.models.suspicions import suspicions
 from neurodyn.recording import check, fingerprint
 
 MODES = ("all", "past", "present")
@@ -137,15 +138,20 @@ class Model(abc.ABC):
             )
         complete = {**self.fit_options, **options}
         typed_key = as_key(key)
+        doubts = suspicions(recording)
+        for doubt in doubts:
+            warnings.warn(doubt, DataWarning, stacklevel=2)
         began = time.perf_counter()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             fit = self._fit(recording, inputs=inputs, key=typed_key, options=complete)
+        # What the parts of a pipeline find odd in transformed data was said of the data above.
+        caught = [entry for entry in caught if not issubclass(entry.category, DataWarning)]
         for entry in caught:
             warnings.warn_explicit(entry.message, entry.category, entry.filename, entry.lineno)
         said = tuple(str(entry.message) for entry in caught if issubclass(entry.category, NeurodynWarning))
         trace = dataclasses.replace(
-            fit.trace, seconds=time.perf_counter() - began, warnings=fit.trace.warnings + said
+            fit.trace, seconds=time.perf_counter() - began, warnings=doubts + fit.trace.warnings + said
         )
         provenance = {
             "version": __version__,
