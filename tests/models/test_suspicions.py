@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurodyn import recording
-from neurodyn.errors import DataWarning
+from neurodyn.errors import DataWarning, NeurodynWarning
 from neurodyn.models import HMM, Pipeline, Standardise
 from neurodyn.models.baselines import Mean
 from neurodyn.models.pipeline import PCA
@@ -69,3 +69,8 @@ def test_an_outlier_leaves_every_number_finite():
     with pytest.warns(DataWarning, match="holds 1e\\+06"):
         fit = HMM(n_states=2).fit(trace(values), key=0, restarts=2)
     assert all(np.isfinite(fit.parameters[name]).all() for name in ("mean", "covariance", "transition"))
+
+
+def test_fewer_numbers_than_parameters_are_said():
+    with pytest.warns(NeurodynWarning, match="free parameters for 12 observed numbers"):
+        HMM(n_states=3).fit(trace(noise(4)), key=0, restarts=1)

@@ -197,6 +197,7 @@ class HMM(Model):
                 f"activity has {n_bins} observed time bins for {self.n_states} states; give a longer recording or "
                 "fewer states."
             )
+        _warn_if_undetermined(emission, self.n_states, layout)
         covariates, scaling = _covariates(self.transition_covariates, recording, seen, layout)
         searching = options["start_parameters"] is None
         sequence = fast_sequence(layout, emission, covariates, last=not searching)
@@ -270,6 +271,18 @@ def _covariates(
     mean, deviation = standardisation(values, seen)
     flat = layout.flatten(((values - mean) / deviation).astype(layout.values.dtype))
     return jnp.asarray(flat), (mean, deviation)
+
+
+def _warn_if_undetermined(emission: Emission, n_states: int, layout: Layout) -> None:
+    """Say so where there are fewer observed numbers than free parameters."""
+    n_observed, n_units = int(layout.mask.sum()), int(layout.mask.any(axis=0).sum())
+    free = emission.n_parameters(n_states, n_units) + n_states * n_states - 1
+    if n_observed < free:
+        warnings.warn(
+            f"hmm has {free:,} free parameters for {n_observed:,} observed numbers; use fewer states, an emission with "
+            "fewer parameters, or a longer recording.",
+            NeurodynWarning,
+        )
 
 
 def _check_options(options: dict[str, Any]) -> None:
