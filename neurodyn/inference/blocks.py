@@ -5,11 +5,13 @@ inside a block advances all blocks together by one small matrix product. `neurod
 the blocks once their borders are known.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
+from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Shaped
 
 from neurodyn.inference.arrangement import IN_TIME, Arrangement
@@ -179,27 +181,30 @@ def transfer(blocks: Blocks) -> tuple[Float[Array, "state state block"], Float[A
     return message, power.astype(dtype) * jnp.log(jnp.asarray(2.0, dtype)) + jnp.log(rest)
 
 
+def _log(values: Array) -> Array:
+    """Logarithm, minus infinity for zero, with a derivative of zero there."""
+    some = values > 0
+    return jnp.where(some, jnp.log(jnp.where(some, values, jnp.ones_like(values))), -jnp.inf)
+
+
 def boundaries(
     matrix: Float[Array, "state state block"], scale: Float[Array, "state block"]
-) -> tuple[Float[Array, "state block"], Float[Array, "state block"], Float[Array, ""]]:
-    """Message entering each block, backward message at each block's last step, smallest normaliser.
+) -> tuple[Float[Array, "state block"], Float[Array, "state block"]]:
+    """Message entering each block, and backward message at each block's last step.
 
-    Columns are weighed by their scale relative to the block's best one. A small normaliser says that
-    the state the chain was in could do only so little better than what underflowed there.
+    In the log domain: what a state is worth before a block and after it can differ by more than numbers can hold.
     """
-    weighed = jnp.moveaxis(matrix * jnp.exp(scale - jnp.max(scale, axis=0)), -1, 0)
+    logs = jnp.moveaxis(_log(matrix) + scale, -1, 0)
     # Both directions advance as one batch: half as many steps.
-    both = jnp.stack([weighed, jnp.flip(weighed, 0).swapaxes(1, 2)], axis=1)
-    n_states = scale.shape[0]
+    both = jnp.stack([logs, jnp.flip(logs, 0).swapaxes(1, 2)], axis=1)
 
-    def step(message: Array, matrices: Array) -> tuple[Array, tuple[Array, Array]]:
-        onward = jnp.sum(matrices * message[:, None], axis=2)
-        norm = jnp.sum(onward, axis=1, keepdims=True)
-        return onward / norm, (message, norm[0, 0])
+    def step(message: Array, matrices: Array) -> tuple[Array, Array]:
+        onward = logsumexp(matrices + message[:, None], axis=2)
+        return onward - logsumexp(onward, axis=1, keepdims=True), message
 
-    uniform = jnp.full((2, n_states), 1 / n_states, scale.dtype)
-    _, (messages, norms) = lax.scan(step, uniform, both)
-    return messages[:, 0].T, jnp.flip(messages[:, 1], 0).T, jnp.min(norms)
+    uniform = jnp.full((2, len(scale)), -math.log(len(scale)), scale.dtype)
+    messages = jnp.exp(lax.scan(step, uniform, both)[1])
+    return messages[:, 0].T, jnp.flip(messages[:, 1], 0).T
 
 
 def lost_mass(

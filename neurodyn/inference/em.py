@@ -33,7 +33,13 @@ from neurodyn.inference.transitions import (
 )
 
 FLOOR = 1e-30
+RARE = 1e-20  # least probability of a transition that is possible at all: nobody's evidence, yet no zero
 REST = 7  # steps without a glimpse over the borders of blocks after one that was in vain
+
+
+def possible(transition: Float[Array, "state state"], before: Float[Array, "state state"]) -> Array:
+    """Transitions that were possible stay so, since rounding must not forbid them; those that were not stay at zero."""
+    return jnp.where(before > 0, jnp.maximum(transition, RARE), jnp.zeros_like(transition))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +89,7 @@ class TransitionPrior:
         counts = transition_counts + self.pseudo_counts(transition_counts.shape[0], transition_counts.dtype)
         total = counts.sum(axis=1, keepdims=True)
         transition = jnp.where(total > FLOOR, counts / jnp.maximum(total, FLOOR), previous.transition)
+        transition = possible(transition, previous.transition)
         first = initial_counts + (self.concentration - 1.0)
         initial = jnp.where(first.sum() > FLOOR, first / jnp.maximum(first.sum(), FLOOR), previous.initial)
         return initial, transition
@@ -233,10 +240,11 @@ def _squarem(emission: Emission, data: Any, packing: Packing, points: Float[Arra
     r, v = u[1] - u[0], u[2] - 2 * u[1] + u[0]
     alpha = jnp.clip(jnp.sqrt(jnp.sum(r**2) / jnp.maximum(jnp.sum(v**2), FLOOR)), 1.0, 32.0)
     initial, transition, emitted, weights = free.unpack(u[0] + 2 * alpha * r + alpha**2 * v)
+    before = packing.unpack(points[0]).transition
     return packing.pack(
         HMMParameters(
             jax.nn.softmax(initial),
-            jax.nn.softmax(transition, axis=-1),
+            possible(jax.nn.softmax(transition, axis=-1), before),
             emission.project(emission.constrain(emitted), data),
             weights,
         )
@@ -256,7 +264,7 @@ def _advance(
 ) -> EMState:
     """One pass of the state machine."""
     query, good, anchor, fallback = state.points
-    n_accepted, n_steps, phase, n_rejected, small_steps, wait = state.counters
+    n_accepted, n_steps, phase, n_rejected, small_steps, wait, guarded = state.counters
     following, log_prior, found = em_step(
         emission, prior, sequence, packing.unpack(query), guard, None if guard else wait == 0
     )
@@ -286,7 +294,7 @@ def _advance(
         ]
     )
     phase = (phase + 1) % 3 if accelerate else phase
-    counters = [n_accepted + accepted, n_steps + 1, phase, n_rejected + rejected, small_steps, wait]
+    counters = [n_accepted + accepted, n_steps + 1, phase, n_rejected + rejected, small_steps, wait, guarded]
     slot = jnp.arange(state.gains.shape[0]) == n_accepted
     return EMState(
         points=points,

@@ -204,7 +204,6 @@ def _run_group(
     dtype = state.log_prior.dtype
     observed = np.asarray(max(int(np.asarray(sequence.valid).sum()), 1), dtype)
     tolerance = np.asarray(settings.tolerance, dtype)
-    guard = False
     while True:
         taken = np.atleast_1d(np.asarray(state.counters)[..., 1])
         over = np.atleast_1d(np.asarray(state.flags)[..., :2].any(axis=-1))
@@ -213,9 +212,17 @@ def _run_group(
         done = int(taken[~over].max())
         limit = min(done + pace.steps, stop)
         began = time.perf_counter()
+        guard = bool(np.asarray(state.guarded).any())
         advanced = step(state, sequence, np.int32(limit), observed, tolerance, guard=guard)
-        if np.asarray(advanced.flags)[..., 2].any():
-            guard = True
+        doubtful = np.atleast_1d(np.asarray(advanced.doubtful))
+        if doubtful.any():
+            # The steps before the doubtful one stay as they were, wherever the chunk began.
+            before = int(np.atleast_1d(np.asarray(advanced.n_steps))[doubtful].min()) - 1
+            if before > done:
+                state = step(state, sequence, np.int32(before), observed, tolerance, guard=False)
+            counters = np.array(state.counters)
+            counters[..., 6] = 1
+            state = groups[position] = state._replace(counters=counters)
             continue
         state = jax.block_until_ready(advanced)
         groups[position] = state
@@ -301,7 +308,7 @@ class _Store:
             ) from error
         if identity != self.identity:
             raise FileError(
-                f"the checkpoint {self.path} belongs to another fit (data, settings or key differ); delete it or "
+                f"the checkpoint {self.path} belongs to another fit (data, settings, key or version differ); delete it or "
                 "give another path."
             )
         return jax.tree.unflatten(tree, [jnp.asarray(leaf) for leaf in found])

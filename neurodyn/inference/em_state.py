@@ -59,8 +59,9 @@ class EMState(NamedTuple):
     log_normalizer: Float[Array, "*restart time"]  # of the last accepted point
     log_prior: Float[Array, "*restart"]
     gains: Float[Array, "*restart iteration"]  # accepted objective minus the one before, in nats
-    # Accepted, steps, phase of the cycle, rejected, small steps in a row, steps before the next swift one.
-    counters: Int[Array, "*restart 6"]
+    # Accepted, steps, phase of the cycle, rejected, small steps in a row, steps before the next swift one, and 1 where
+    # all further steps are guarded against underflow.
+    counters: Int[Array, "*restart 7"]
     flags: Bool[Array, "*restart 3"]  # converged, failed, doubtful
     occupancy: Float[Array, "*restart state"]
     path: Int[Array, "*restart time"]  # most probable state of every bin at the last accepted point
@@ -79,6 +80,11 @@ class EMState(NamedTuple):
     def n_rejected(self) -> Any:
         """Extrapolations rejected so far."""
         return self.counters[..., 3]
+
+    @property
+    def guarded(self) -> Any:
+        """Whether all further steps are guarded against underflow."""
+        return self.counters[..., 6] > 0
 
     @property
     def converged(self) -> Any:
@@ -105,7 +111,7 @@ def initial_state(parameters: HMMParameters, n_time: int, max_iterations: int) -
         "log_normalizer": np.zeros(n_time, dtype),
         "log_prior": np.zeros((), dtype),
         "gains": np.zeros(max_iterations, dtype),
-        "counters": np.zeros(6, np.int32),
+        "counters": np.zeros(7, np.int32),
         "flags": np.zeros(3, bool),
         "occupancy": np.ones(parameters.initial.shape[-1], dtype),
         "path": np.zeros(n_time, np.int16),

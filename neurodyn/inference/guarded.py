@@ -83,26 +83,25 @@ def swift_sweeps(parts: blocks.Blocks, swift: Bool[Array, ""]) -> tuple[Pass, Bo
     Returns
     -------
     Pass
-        Equal to rounding, whichever way was taken.
+        The same whichever way was taken, up to what `agreement` allows.
     scalar
         False where the glimpse was in vain.
     """
     window = window_of(len(parts.start))
     limit = _limit(parts.log_likelihood)
 
-    def look() -> tuple[Array, Array, Array]:
-        entry, leave = across(*glimpse(parts, window))
-        return entry, leave, jnp.ones((), entry.dtype)
+    def look() -> tuple[Array, Array]:
+        return across(*glimpse(parts, window))
 
     def turn(state: tuple) -> tuple:
         attempt = state[0]
         hasty = swift & (attempt == 0)
-        entry, leave, smallest = lax.cond(hasty, look, lambda: blocks.boundaries(*blocks.transfer(parts)))
+        entry, leave = lax.cond(hasty, look, lambda: blocks.boundaries(*blocks.transfer(parts)))
         ahead = sweep_forward(parts, entry)
         back = sweep_backward(parts, ahead, entry, leave)
         right = ~hasty | agreement(entry, leave, ahead.filtered[-1], back.arrivals)
         log_normalizer = jnp.log(ahead.total) + ahead.shift
-        trusted = (smallest > 1 / limit) & sound(ahead, back, limit)
+        trusted = sound(parts.transition, ahead, back, limit)
         found = Pass(back.smoothed, back.transition_counts, back.path, log_normalizer, trusted)
         return attempt + 1, right, found
 
@@ -110,9 +109,14 @@ def swift_sweeps(parts: blocks.Blocks, swift: Bool[Array, ""]) -> tuple[Pass, Bo
     return found, ~swift | (attempts == 1)
 
 
-def sound(ahead: Forward, back: Backward, limit: float) -> Bool[Array, ""]:
-    """Whether nothing that underflowed inside the blocks can weigh in the posterior."""
-    return (jnp.min(ahead.total) > 1 / limit) & (jnp.max(back.amplification) < limit)
+def sound(transition: Array, ahead: Forward, back: Backward, limit: float) -> Bool[Array, ""]:
+    """Whether nothing that underflowed inside the blocks can weigh in the posterior.
+
+    What one sweep lost weighs no more than the other amplifies it. Only where every transition has a decent chance is
+    there no state that both can lose.
+    """
+    small = (jnp.min(ahead.total) > 1 / limit) & (jnp.max(back.amplification) < limit)
+    return small & (jnp.min(transition) > 1 / limit)
 
 
 def until_right(turn: Callable[[tuple], tuple]) -> tuple[Array, Any]:
@@ -140,10 +144,10 @@ def _blocked(
     length = order.length or length
     parts = blocks.prepare(log_likelihood, transition, initial, start, length, order=order)
     matrix, scale = blocks.transfer(parts)
-    entry, leave, smallest = blocks.boundaries(matrix, scale)
+    entry, leave = blocks.boundaries(matrix, scale)
     ahead = sweep_forward(parts, entry)
     limit = _limit(log_likelihood)
-    trusted = (smallest > 1 / limit) & (jnp.min(ahead.total) > 1 / limit)
+    trusted = jnp.min(ahead.total) > 1 / limit
     fields = {"log_normalizer": blocks.vector(jnp.log(ahead.total) + ahead.shift, time, order)}
     if "smoothed" in wanted:
         back = sweep_backward(parts, ahead, entry, leave)
@@ -153,17 +157,18 @@ def _blocked(
     if "filtered" in wanted:
         columns = jnp.swapaxes(ahead.filtered, 0, 1).reshape(ahead.filtered.shape[1], -1)
         fields["filtered"] = blocks.from_columns(columns, time, length, order)
-        # Where every transition has a decent chance, a lost state is found again at the next step.
-        dense = jnp.min(transition) > 1 / limit
-        if not guard:
-            return tuple(fields[name] for name in wanted), trusted & dense
-        doubtful = trusted & ~dense
+    # Where every transition has a decent chance, a lost state is found again at the next step. Elsewhere a state can be
+    # lost from both sides, which no bound of either sweep alone would tell.
+    dense = jnp.min(transition) > 1 / limit
+    if not guard:
+        return tuple(fields[name] for name in wanted), trusted & dense
+    doubtful = trusted & ~dense
 
-        def check(state: tuple) -> tuple:
-            lost = blocks.lost_mass(parts, matrix, scale, ahead.total)
-            return jnp.zeros_like(state[0]), lost < 8 * jnp.finfo(lost.dtype).eps
+    def check(state: tuple) -> tuple:
+        lost = blocks.lost_mass(parts, matrix, scale, ahead.total)
+        return jnp.zeros_like(state[0]), lost < 8 * jnp.finfo(lost.dtype).eps
 
-        trusted = lax.while_loop(lambda state: state[0], check, (doubtful, trusted))[1]
+    trusted = lax.while_loop(lambda state: state[0], check, (doubtful, trusted))[1]
     return tuple(fields[name] for name in wanted), trusted
 
 

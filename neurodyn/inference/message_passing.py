@@ -5,12 +5,13 @@ coming from the past is replaced by the initial distribution. Time is cut into b
 multiplies the transfer matrices of each block, all blocks at once; a short scan over the blocks then
 gives the message entering each block from either side; a second pass runs the usual scaled recursions
 inside all blocks at once. No approximation is made: the result does not depend on the block length.
+Where expectation-maximisation asks for it, a glimpse over the borders takes the place of the first pass, and is
+proved afterwards (`neurodyn.inference.sweeps`).
 
 Probabilities are rescaled at every step. They can only fail where a (near-)structural zero of the
-transition matrix meets likelihood differences of a hundred nats and more. The backward pass measures a
-bound on what underflow can have cost; where the bound is exceeded, the sequence is redone in the log
-domain. The retry is a loop of zero or one turns, so it costs nothing where it is not needed, also
-under `jax.vmap`.
+transition matrix meets likelihood differences of a hundred nats and more. The passes measure bounds on what
+underflow can have cost; where a bound is exceeded, the sequence is redone in the log domain. The retry is a loop of
+zero or one turns, so it costs nothing where it is not needed, also under `jax.vmap`.
 """
 
 from functools import partial

@@ -148,12 +148,11 @@ def segmented_expectations(
             return find(parts), parts._replace(transition=None) if keeps else None
 
         found, kept = lax.map(walk, jnp.arange(n_segments))
-        entry, leave, smallest = join(*map(side_by_side, found))
-        return over_segments(entry), over_segments(leave), smallest, kept
+        entry, leave = join(*map(side_by_side, found))
+        return over_segments(entry), over_segments(leave), kept
 
     def glimpsed() -> tuple:
-        one = jnp.ones((), initial.dtype)
-        return borders(lambda parts: glimpse(parts, window_of(length)), lambda *sides: (*across(*sides), one))
+        return borders(lambda parts: glimpse(parts, window_of(length)), across)
 
     def one(
         index: Array, entry: Array, leave: Array, parts: blocks.Blocks | None
@@ -170,7 +169,7 @@ def segmented_expectations(
             blocks.vector(jnp.log(ahead.total) + ahead.shift, segment, order),
             smoothed.T @ inside.astype(smoothed.dtype),
             blocks.vector(back.path, segment, order),
-            sound(ahead, back, limit),
+            sound(transition, ahead, back, limit),
             jnp.ones((), bool),
         )
         return found, ahead.filtered[-1], back.arrivals
@@ -189,7 +188,7 @@ def segmented_expectations(
             return borders(blocks.transfer, blocks.boundaries)
 
         possible = swift is not None and window_of(length) > 0
-        entries, leaves, smallest, kept = lax.cond(hasty, glimpsed, exact) if possible else exact()
+        entries, leaves, kept = lax.cond(hasty, glimpsed, exact) if possible else exact()
         inputs = (jnp.arange(n_segments), entries, leaves, kept)
         shapes = jax.eval_shape(one, *jax.tree.map(lambda leaf: leaf[0], inputs))[0]
         totals = (shapes.statistics, shapes.initial_counts, shapes.transition_counts, shapes.occupancy)
@@ -204,7 +203,7 @@ def segmented_expectations(
             log_normalizer.reshape(-1),
             occupancy,
             path.reshape(-1),
-            trusted.all() & (smallest > 1 / limit),
+            trusted.all(),
             (attempt == 0) | (jnp.zeros((), bool) if swift is None else ~swift),
         )
         return attempt + 1, ~hasty | agreed, found

@@ -3,6 +3,7 @@
 What expectations need is written once, in the order in which the bins lie.
 """
 
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -108,14 +109,18 @@ def agreement(
 ) -> Bool[Array, ""]:
     """Whether the messages the sweeps carry out of every block are those with which they began the next one.
 
-    Compared by their ratios: the maps between borders expand no distance of ratios, so what agrees at every border
-    to rounding is right everywhere to the number of borders times rounding, and in a chain that forgets to rounding.
+    Compared by their ratios: the maps between borders expand no distance of ratios. In a chain that forgets, what
+    agrees at every border to rounding is right to rounding; in one that does not, deviations add up, and so they must
+    not drift by more than rounding times the root of the number of borders.
     """
     limits = jnp.finfo(entry.dtype)
 
     def close(one: Array, other: Array) -> Array:
-        gap = jnp.abs(one - other)
-        return jnp.all(gap <= 64 * limits.eps * jnp.maximum(one, other) + 16 * limits.tiny)
+        size = jnp.maximum(one, other)
+        gap = jnp.where(size > 16 * limits.tiny, (one - other) / size, jnp.zeros_like(size))
+        drift = jnp.max(jnp.abs(jnp.cumsum(gap, axis=1)), initial=0.0)
+        step = jnp.max(jnp.abs(gap), initial=0.0)
+        return (step <= 32 * limits.eps) & (drift <= 64 * limits.eps * math.sqrt(max(gap.shape[1], 1)))
 
     arrivals = arrivals / jnp.sum(arrivals, axis=0)
     return close(entry[:, 1:], exits[:, :-1]) & close(leave[:, :-1], arrivals[:, 1:])
