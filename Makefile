@@ -93,5 +93,5 @@ reproduce-full: $(VENV)/.stamp-develop
 
 clean:
 	rm -rf $(VENV) benchmarks/envs docs/_build docs/gallery docs/api/generated docs/sg_execution_times.rst \
-	  build dist .pytest_cache .ruff_cache .import_linter_cache demo-report
+	  build dist .pytest_cache .ruff_cache .import_linter_cache demo-report neurodyn-demo
 	find neurodyn tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "recordings": ["plot_recording"],
         "states": ["plot_dwell_times", "plot_event_aligned", "plot_occupancy", "plot_states"],
         "maps": ["plot_connectivity", "plot_state_means", "plot_transitions"],
-        "scores": ["plot_restarts", "plot_scores", "plot_sweep"],
+        "scores": ["plot_scores"],
+        "searches": ["plot_restarts", "plot_sweep"],
         "page": ["write"],
     },
 )

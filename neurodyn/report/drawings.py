@@ -7,7 +7,7 @@ from neurodyn.analysis.matching import sequence_agreement
 from neurodyn.analysis.states import fractional_occupancy
 from neurodyn.errors import NotApplicable
 from neurodyn.models.base import Fit
-from neurodyn.report import maps, recordings, scores, states, views
+from neurodyn.report import maps, recordings, searches, states, views
 from neurodyn.report.html import Drawing
 from neurodyn.report.methods import data_sentence
 
@@ -74,7 +74,8 @@ def fit_drawings(fit: Fit, recording: xr.Dataset) -> tuple[list[Drawing], list[t
             lambda width: maps.plot_transitions(held, recording, width=width),
             alt=f"Graph and matrix of the transitions between {share.size} states.",
             caption="The graph: where the chain goes when it leaves a state; circles are as large as the time spent there, "
-            "arrows below 5 % are left out. The matrix: probabilities per bin; the diagonal is staying.",
+            "arrows below 5 % are left out. The matrix: probabilities per bin; the grey diagonal is staying and "
+            "has no part in the scale of colours.",
             width=7.0,
             name="transitions",
         ),
@@ -112,7 +113,7 @@ def fit_drawings(fit: Fit, recording: xr.Dataset) -> tuple[list[Drawing], list[t
                 lambda width: states.plot_dwell_times(held, recording, width=width),
                 alt="Duration of the visits to each state, on a logarithmic axis.",
                 caption="How long visits last: dots are visits, the bar their median, the ring the mean that the "
-                "transition matrix implies.",
+                "transition matrix implies." + states.cut_words(held, recording),
                 width=HALF,
                 name="dwell_times",
             ),
@@ -132,10 +133,10 @@ def restart_drawing(fit: Fit) -> Drawing | None:
         f" The worst ended {finite.max() - finite.min():.3g} nats below the best." if finite.size > 1 else ""
     )
     return Drawing(
-        lambda width: scores.plot_restarts(fit, width=width),
+        lambda width: searches.plot_restarts(fit, width=width),
         alt=f"Training objective by iteration, and the end of {finite.size} restarts.{worst}",
-        caption="Training objective of the kept run, and where every restart ended. Restarts that end level and agree "
-        "on the states mean that the optimum is no accident of the start.",
+        caption="Training objective of the kept run, and where every restart ended; the percentage is the share of bins on "
+        "which they agree. Restarts that end level and agree mean that the optimum is no accident of the start.",
         width=6.4,
         name="restarts",
     )

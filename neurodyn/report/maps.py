@@ -12,11 +12,14 @@ from neurodyn.report import views
 from neurodyn.report.style import (
     DIVERGING,
     INK,
+    MISSING,
+    MOVES,
     SEQUENTIAL,
     SMALL,
     label_ticks,
     names,
     new_figure,
+    number,
     state_colour,
     tidy,
 )
@@ -33,7 +36,7 @@ def plot_transitions(fit: Fit, recording: xr.Dataset | None = None, *, width: fl
     """Where the chain goes: a graph of the transitions out of each state, and the matrix.
 
     The graph shows probabilities on leaving a state (those above 5 %); node sizes are the time spent there.
-    The matrix shows probabilities per bin, on the diagonal of staying.
+    The matrix shows probabilities per bin: in colours of moving, in grey on the diagonal of staying.
 
     Parameters
     ----------
@@ -57,10 +60,13 @@ def plot_transitions(fit: Fit, recording: xr.Dataset | None = None, *, width: fl
     matrix = views.transition(fit)
     share = None if recording is None else fractional_occupancy(views.states(fit, recording).probability)
     stacked = width < 5
-    figure = new_figure(width, 1.85 * width if stacked else 0.48 * width)
+    figure = new_figure(width, 1.75 * width if stacked else 0.48 * width)
     left, right = figure.subplots(2, 1) if stacked else figure.subplots(1, 2)
     _draw_graph(left, transition_graph(matrix, share, threshold=0.05))
     _draw_matrix(right, matrix)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)  # squares beside a colour bar settle in the second pass; drawing makes one
     return figure
 
 
@@ -78,11 +84,18 @@ def _draw_graph(axes: "Axes", graph: "networkx.DiGraph") -> None:
         weight = edge["weight"]
         along = place[target] - place[source]
         along = along / max(np.linalg.norm(along), 1e-9)
-        side = 0.045 * np.array([-along[1], along[0]])
+        # Arrows leave and bend to their right: the two between a pair of states then never cross.
+        right = np.array([along[1], -along[0]])
+        turn = np.deg2rad(50.0) if len(nodes) == 2 else 0.0
+        leave, arrive = (
+            np.cos(turn) * along + np.sin(turn) * right,
+            np.cos(turn) * along - np.sin(turn) * right,
+        )
+        side = np.zeros(2) if turn else 0.045 * right
         arrow = FancyArrowPatch(
-            tuple(place[source] + along * (size[source] + 0.02) + side),
-            tuple(place[target] - along * (size[target] + 0.03) + side),
-            connectionstyle="arc3,rad=0.12",
+            tuple(place[source] + leave * (size[source] + 0.02) + side),
+            tuple(place[target] - arrive * (size[target] + 0.03) + side),
+            connectionstyle=f"arc3,rad={0.45 if turn else 0.12}",
             arrowstyle="-|>",
             mutation_scale=5 + 6 * weight,
             lw=0.4 + 3.2 * weight,
@@ -116,23 +129,36 @@ def _draw_graph(axes: "Axes", graph: "networkx.DiGraph") -> None:
 
 
 def _draw_matrix(axes: "Axes", matrix: xr.DataArray) -> None:
-    """Transition probabilities per bin with their values."""
+    """Transition probabilities per bin with their values: colours for moves, grey for staying.
+
+    Staying is usually so much more probable than any move that one scale for both would show no move.
+    """
+    from matplotlib.patches import Rectangle
+
     values = matrix.values.astype(np.float64)
     n_states = len(values)
-    away = values[~np.eye(n_states, dtype=bool)]
-    top = max(float(away.max(initial=0.0)), 1e-6)
-    axes.imshow(np.minimum(values, top), cmap=SEQUENTIAL, vmin=0.0, vmax=top)
+    stay = np.eye(n_states, dtype=bool)
+    top = max(float(values[~stay].max(initial=0.0)), 1e-6)
+    image = axes.imshow(np.ma.array(values, mask=stay), cmap=MOVES, vmin=0.0, vmax=top)
+    digits = 2 if top >= 0.095 else 3
     for i in range(n_states):
+        axes.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, color=MISSING, lw=0))
         for j in range(n_states):
             if n_states <= 9:
-                text = f"{values[i, j]:.2f}".removeprefix("0") if values[i, j] >= 0.005 else "·"
-                colour = INK if min(values[i, j], top) > 0.55 * top else "white"
+                seen = values[i, j] >= 0.5 * 10.0**-digits
+                text = f"{values[i, j]:.{digits}f}".removeprefix("0") if seen else "·"
+                colour = "white" if i != j and values[i, j] > 0.55 * top else INK
                 axes.text(j, i, text, ha="center", va="center", fontsize=SMALL - 1, color=colour)
     labels = names(matrix["state"].values if "state" in matrix.coords else np.arange(n_states))
     axes.set_xticks(range(n_states), labels)
     axes.set_yticks(range(n_states), labels)
     tidy(axes, x="to state", y="from state", title="per bin", frame=())
     axes.tick_params(length=0)
+    if n_states > 1 and axes.figure is not None:
+        bar = axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=22, shrink=0.7, ticks=[0.0, top])
+        bar.outline.set_visible(False)
+        bar.ax.set_yticklabels(["0", number(top, tiny=1e-6)])
+        bar.ax.tick_params(labelsize=SMALL, colors=INK, length=2)
 
 
 def plot_state_means(fit: Fit, recording: xr.Dataset | None = None, *, width: float = 8.0) -> "Figure":

@@ -7,7 +7,6 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
-from neurodyn.models.base import Fit
 from neurodyn.report.style import (
     ACCENT,
     CEILING,
@@ -22,7 +21,6 @@ from neurodyn.report.style import (
     names,
     new_figure,
     number,
-    state_colour,
     tidy,
 )
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from neurodyn.validation.comparison import Comparison
-    from neurodyn.validation.selection import Sweep
 
 SHORT = {
     "r2": "R²",
@@ -243,147 +240,3 @@ def _limits(
         low, high = min(low, perfect), max(high, perfect)
     margin = 0.06 * max(high - low, 1e-12)
     return low - margin, high + margin, bool(near)
-
-
-def plot_restarts(fit: Fit, *, width: float = 6.0) -> "Figure":
-    """Did the optimiser find the same optimum again: final objective of every restart, and the best run's way.
-
-    Parameters
-    ----------
-    fit : Fit
-        A fit with a trace, such as an HMM's.
-    width : float
-        Width in inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Left, the training objective of the kept run by iteration; right, how far each restart ended below the
-        best (nats).
-
-    Raises
-    ------
-    NotApplicable
-        If the fit has neither an objective per iteration nor restarts (closed forms).
-    """
-    from matplotlib.ticker import MaxNLocator
-
-    from neurodyn.report.views import last
-
-    trace = last(fit).trace
-    objective, restarts = np.asarray(trace.objective), np.asarray(trace.restarts)
-    if objective.size < 2 and restarts.size < 2:
-        raise NotApplicable(f"{fit.model.name} was fitted in closed form: there are no iterations to show.")
-    both = objective.size > 1 and restarts.size > 1
-    figure = new_figure(width, 2.3)
-    panels = np.atleast_1d(figure.subplots(1, 2 if both else 1))
-    if objective.size > 1:
-        axes = panels[0]
-        gap = objective[-1] - objective
-        axes.plot(np.arange(1, objective.size + 1), np.maximum(gap, 0.0), color=ACCENT, lw=1.6)
-        axes.set_yscale("symlog", linthresh=1.0)
-        axes.set_ylim(1.2 * max(float(gap.max()), 1.0), 0)  # higher is better, as everywhere
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        tidy(axes, x="iteration", y="nats below the end", title="the kept run")
-    if restarts.size > 1:
-        axes = panels[-1]
-        finite = np.isfinite(restarts)
-        below = np.sort(restarts[finite].max() - restarts[finite]) if finite.any() else np.zeros(0)
-        axes.plot(
-            np.arange(1, below.size + 1), below, ls="", marker="o", ms=6, mfc=ACCENT, mec="white", mew=0.8
-        )
-        axes.set_yscale("symlog", linthresh=1.0)
-        axes.set_ylim(max(1.0, 1.6 * float(below.max(initial=0.0))), -0.25)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.set_xticks(
-            np.arange(1, below.size + 1) if below.size <= 12 else np.linspace(1, below.size, 5).round()
-        )
-        tidy(axes, x="restart, best first", y="nats below the best", title=_agreement(trace.agreement))
-    return figure
-
-
-def _agreement(agreement: float) -> str:
-    """Agreement of the restarts in words."""
-    return f"restarts agree on {agreement:.0%} of bins" if np.isfinite(agreement) else "restarts"
-
-
-def plot_sweep(sweep: "Sweep", *, width: float = 4.8) -> "Figure":
-    """Held-out score against a hyperparameter, such as the number of states, with standard errors.
-
-    Parameters
-    ----------
-    sweep : Sweep
-        From `neurodyn.validation.sweep`; a grid with two hyperparameters gives one line for each value of the second.
-    width : float
-        Width in inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Dots with standard errors; thin lines are folds; the ring marks the chosen setting.
-
-    Raises
-    ------
-    NotApplicable
-        If the grid has more than two hyperparameters.
-    """
-    table = sweep.table
-    dims = [str(dim) for dim in table["score"].dims]
-    if len(dims) > 2:
-        raise NotApplicable(
-            f"the sweep is over {len(dims)} hyperparameters ({', '.join(dims)}); select two of its table to plot."
-        )
-    first, rest = dims[0], dims[1:]
-    values = table[first].values
-    numeric = np.issubdtype(values.dtype, np.number)
-    place = values.astype(float) if numeric else np.arange(len(values), dtype=float)
-    figure = new_figure(width, 2.9)
-    axes = figure.add_subplot()
-    chosen = sweep.best
-    for line, other in enumerate(table[rest[0]].values if rest else [None]):
-        here = table.isel({rest[0]: line}) if rest else table
-        colour = ACCENT if not rest else state_colour(line)
-        score, error = here["score"].values, np.nan_to_num(here["standard_error"].values)
-        if not rest:
-            axes.plot(
-                place, here["fold_score"].transpose(first, "fold").values, color=FAINT, lw=0.9, zorder=0
-            )
-        axes.errorbar(
-            place,
-            score,
-            yerr=error,
-            color=colour,
-            marker="o",
-            ms=5,
-            lw=1.4,
-            elinewidth=1.6,
-            label=f"{other}",
-            capsize=0,
-        )
-        mine = not rest or chosen[rest[0]] == other
-        at = [k for k, value in enumerate(values) if mine and value == chosen[first]]
-        axes.plot(place[at], score[at], ls="", marker="o", ms=12, mfc="none", mec=INK, mew=1.2)
-    if len(values) <= 15:
-        axes.set_xticks(place, [str(value) for value in values])
-    finite = np.isfinite(table["score"].values)
-    _zoom(axes, table["score"].values[finite], np.nan_to_num(table["standard_error"].values)[finite])
-    tidy(
-        axes,
-        x=first.replace("n_states", "number of states").replace("_", " "),
-        y=metric_name(str(table.attrs["metric"])),
-    )
-    if rest:
-        legend = axes.legend(
-            title=rest[0].replace("_", " "), fontsize=SMALL, title_fontsize=SMALL, frameon=False
-        )
-        legend.get_title().set_color(INK)
-    return figure
-
-
-def _zoom(axes: "Axes", score: np.ndarray, error: np.ndarray) -> None:
-    """Limit the axis to scores and their errors; single folds may leave it."""
-    if score.size:
-        low, high = float((score - error).min()), float((score + error).max())
-        margin = 0.12 * max(high - low, 1e-9)
-        axes.set_ylim(low - margin, high + margin)

@@ -7,9 +7,9 @@ import xarray as xr
 
 from neurodyn.models.base import Fit
 from neurodyn.recording import describe, fingerprint
-from neurodyn.report import drawings, methods, scores, views, words
+from neurodyn.report import drawings, methods, scores, searches, trust, views, words
 from neurodyn.report.html import Drawing, definitions, figure, section, table, text
-from neurodyn.report.style import duration, number
+from neurodyn.report.style import number
 from neurodyn.validation.comparison.words import chosen_words
 
 if TYPE_CHECKING:
@@ -176,6 +176,11 @@ def _score_table(comparison: "Comparison", protocol: str) -> str:
     )
     caption = f"{protocol}: {entries:,} held-out entries{over}; "
     caption += f"brackets are {level:.0%} intervals, bold the best of a column"
+    if np.isfinite(here["p_adjusted"].sel(metric=main)).any():
+        caption += (
+            "; p is that of the paired difference from the best baseline in the column before it, "
+            "corrected for the number of models (Holm)"
+        )
     return table(header, rows, caption=caption, classes=classes)
 
 
@@ -242,13 +247,6 @@ def chosen_fit(comparison: "Comparison") -> tuple[Fit, str, str] | None:
     return None
 
 
-def _alike(one: Fit, other: Fit) -> bool:
-    """Whether two fits are of the same kind with as many states."""
-    if one.model.name != other.model.name or not views.has_states(one):
-        return False
-    return views.last(one).parameters.sizes["state"] == views.last(other).parameters.sizes["state"]
-
-
 def fit_section(
     comparison: "Comparison", fit: Fit | None, recording: xr.Dataset, dpi: float, identity: str = "fit"
 ) -> str:
@@ -268,24 +266,7 @@ def fit_section(
     for left, right in pairs:
         parts.append(f'<div class="pair">{figure(left, dpi)}{figure(right, dpi)}</div>')
     parts += [figure(item, dpi) for item in wide[1:]]
-    parts.append("<h3>Can the states be trusted?</h3>")
-    trace = views.last(shown).trace
-    facts = [("stopped because", trace.reason), ("time to fit", duration(trace.seconds))]
-    if np.size(trace.restarts) > 1:
-        facts.insert(0, ("restarts", str(np.size(trace.restarts))))
-        if np.isfinite(trace.agreement):
-            facts.insert(1, ("restarts agree on", f"{trace.agreement:.0%} of bins, after matching states"))
-    for (protocol, name), fits in comparison.fits.items():
-        if len(fits) > 1 and _alike(fits[0], shown):
-            agreed = drawings.fold_agreement(fits, recording)
-            if np.isfinite(agreed):
-                facts.append(
-                    (f"{name}, folds of {protocol} agree on", f"{agreed:.0%} of bins, after matching states")
-                )
-    parts.append(definitions(facts))
-    restarts = drawings.restart_drawing(shown)
-    if restarts is not None:
-        parts.append(figure(restarts, dpi))
+    parts.append(trust.states(comparison, shown, recording, dpi))
     return section(identity, "The fit", *parts)
 
 
@@ -347,10 +328,17 @@ def _sweep_section(sweep: "Sweep", nested: str, dpi: float, identity: str) -> st
         "from the best",
         "restarts agree",
     ]
+    cut = searches.sweep_limits(sweep)[2]
     drawing = Drawing(
-        lambda width: scores.plot_sweep(sweep, width=width),
+        lambda width: searches.plot_sweep(sweep, width=width),
         alt=f"Held-out score against {', '.join(dims)}; chosen: {chosen}.",
-        caption="Held-out score with its standard error; pale lines are single folds, the ring is the choice.",
+        caption="Held-out score with its standard error; "
+        + (
+            ""
+            if len(dims) > 1
+            else "pale lines are single folds, " + ("cut where they lie far off, " if cut else "")
+        )
+        + "the ring is the choice.",
         width=4.8,
         name="sweep",
     )

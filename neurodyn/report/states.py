@@ -15,6 +15,7 @@ from neurodyn.report.style import (
     NARROW,
     QUIET,
     SMALL,
+    duration,
     flat_time,
     new_figure,
     shrink,
@@ -183,8 +184,44 @@ def plot_dwell_times(fit: Fit, recording: xr.Dataset, *, width: float = 4.0) -> 
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(np.arange(n_states), [str(s) for s in _labels(view.probability)])
     axes.set_ylim(n_states - 0.4, -0.6)
-    tidy(axes, x="dwell time (s)", y="state")
+    unit = "trials" if recording.attrs.get("time_unit") == "trial" else "s"
+    tidy(axes, x=f"dwell time ({unit})", y="state")
     return figure
+
+
+def cut_words(fit: Fit, recording: xr.Dataset) -> str:
+    """What the figure of dwell times leaves out or shows short, as a sentence for its caption; "" where nothing.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fit with discrete states.
+    recording : xr.Dataset
+        The recording to infer the states of.
+
+    Returns
+    -------
+    str
+        Starts with a space.
+    """
+    interval = float(recording.attrs["sampling_interval"])
+    visits = dwell_times(views.states(fit, recording).path, sampling_interval=interval)
+    state, whole, lasted = (visits[name].values for name in ("state", "complete", "duration"))
+    shown_short = ~whole & ~np.isin(state, state[whole])
+    left_out = ~whole & ~shown_short
+    words = ""
+    if left_out.any():
+        count, most = int(left_out.sum()), float(lasted[left_out].max())
+        longest = f"{most:g} trials" if recording.attrs.get("time_unit") == "trial" else duration(most)
+        words += (
+            f" Left out: {count} visit{'s' if count > 1 else ''} cut short by the edge of a trial, of the recording or of "
+            f"a gap, whose end or beginning was not seen; the longest lasted at least {longest}."
+        )
+    if shown_short.any():
+        words += (
+            " States of which no whole visit was seen show their cut ones, which lasted at least that long."
+        )
+    return words
 
 
 def plot_event_aligned(aligned: xr.DataArray, *, width: float = 5.0) -> "Figure":

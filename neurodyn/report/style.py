@@ -34,7 +34,7 @@ STATES = (
 )
 INK, QUIET, FAINT, MISSING = "#1c2733", "#5b6875", "#dfe4e9", "#c9ccd1"
 ACCENT, FLOOR, CEILING, NULL = "#0b5fa5", "#7a8691", "#117733", "#b0653a"
-DIVERGING, SEQUENTIAL = "RdBu_r", "cividis"
+DIVERGING, SEQUENTIAL, MOVES = "RdBu_r", "cividis", "Blues"
 TEXT, SMALL = 9.0, 8.0
 NARROW = 5.0
 

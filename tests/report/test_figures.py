@@ -1,6 +1,7 @@
 """Figures show what they are given, and leave matplotlib as they found it."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -10,6 +11,8 @@ import xarray as xr
 
 from neurodyn import analysis, models, recording, report
 from neurodyn.errors import ModelError, NotApplicable
+from neurodyn.report.searches import sweep_limits
+from neurodyn.report.states import cut_words
 from neurodyn.report.style import number, shrink
 from neurodyn.validation import holdout, sweep
 
@@ -115,6 +118,81 @@ def test_the_sweep_marks_the_chosen_setting(planted: xr.Dataset) -> None:
     ring = next(line for line in axes.lines if line.get_markersize() == 12)
     assert ring.get_xdata()[0] == found.best["order"]
     assert axes.get_xlabel() == "order"
+
+
+@pytest.mark.parametrize("reach", [0.0, 0.3, 5.0, 40.0, 3e6])
+def test_restarts_have_whole_ticks_and_few_of_them(fit, reach: float) -> None:
+    trace = dataclasses.replace(
+        fit.trace,
+        objective=-np.linspace(reach, 0.0, 3),
+        restarts=-np.linspace(0.0, reach, 20),
+        agreement=0.59,
+    )
+    figure = report.plot_restarts(dataclasses.replace(fit, trace=trace))
+    figure.canvas.draw()
+    for axes in figure.axes:
+        ticks = axes.get_xticks()
+        assert (ticks == np.round(ticks)).all()
+        assert ticks.min() >= 1
+        nats = axes.get_yticks()
+        assert nats[0] == 0
+        assert 2 <= len(nats) <= 8
+        bottom, top = axes.get_ylim()
+        assert bottom > max(reach, 1.0)
+        assert top < 0
+    assert figure.axes[1].get_title(loc="left") == "restarts agree on 59%"
+
+
+def test_falls_within_rounding_are_drawn_level_and_others_are_not(fit) -> None:
+    objective = np.array([-4.2e5, -4e5, -4e5 - 0.01, -4e5 + 1.0, -4e5 - 3.0, -4e5 + 2.0])
+    trace = dataclasses.replace(fit.trace, objective=objective)
+    drawn = report.plot_restarts(dataclasses.replace(fit, trace=trace)).axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(drawn, [20002.0, 2.0, 2.0, 1.0, 5.0, 0.0], atol=1e-6)
+
+
+def test_the_matrix_has_one_scale_for_moves_and_grey_for_staying(fit) -> None:
+    axes = report.plot_transitions(fit).axes[1]
+    matrix = fit.parameters["transition"].values
+    moves = matrix[~np.eye(3, dtype=bool)]
+    image = axes.images[0]
+    assert image.get_clim() == pytest.approx((0.0, moves.max()))
+    np.testing.assert_array_equal(np.ma.getmaskarray(image.get_array()), np.eye(3, dtype=bool))
+
+
+def test_two_states_are_joined_by_two_arcs_apart_from_each_other(fit, planted: xr.Dataset) -> None:
+    two = models.create("hmm", n_states=2, emission="gaussian_diagonal").fit(planted, key=0, restarts=1)
+    figure = report.plot_transitions(two)
+    figure.canvas.draw()
+    arrows = [patch for patch in figure.axes[0].patches if hasattr(patch, "get_arrowstyle")]
+    middles = [np.mean(arrow.get_path().vertices[:3], axis=0)[0] for arrow in arrows]
+    assert sorted(np.sign(middles)) == [-1, 1]
+    assert abs(middles[0] - middles[1]) > 0.4
+
+
+def test_cut_visits_are_told(fit, planted: xr.Dataset) -> None:
+    assert "Left out: 2 visits" in cut_words(fit, planted)
+    one_bin = planted.isel(time=slice(0, 10))
+    assert "no whole visit" in cut_words(fit, one_bin)
+
+
+def test_folds_of_a_sweep_are_inside_the_axis_or_said_to_be_cut() -> None:
+    def range_of(folds: list[list[float]]) -> tuple[float, float, bool]:
+        table = xr.Dataset(
+            {
+                "score": ("n_states", [0.1, 0.2]),
+                "standard_error": ("n_states", [0.05, 0.05]),
+                "fold_score": (("n_states", "fold"), folds),
+            }
+        )
+        return sweep_limits(SimpleNamespace(table=table))  # type: ignore[arg-type]
+
+    low, high, cut = range_of([[0.0, 0.4], [0.1, 0.5]])
+    assert low < 0.0
+    assert high > 0.5
+    assert not cut
+    low, high, cut = range_of([[-9.0, 0.4], [0.1, 0.5]])
+    assert cut
+    assert low > -1
 
 
 def test_event_aligned_probabilities_are_averaged_over_events(fit, planted: xr.Dataset) -> None:

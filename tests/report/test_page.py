@@ -10,7 +10,7 @@ import pytest
 
 from neurodyn import report
 from neurodyn.errors import FileError
-from neurodyn.report import words
+from neurodyn.report import trust, words
 from neurodyn.report.methods import references
 
 HOSTILE = "<script>alert('x')</script>&"
@@ -153,3 +153,11 @@ def test_references_link_to_their_doi() -> None:
     text = references(["rabiner1989"])
     assert 'href="https://doi.org/10.1109/5.18626"' in text
     assert "Rabiner" in text
+
+
+@pytest.mark.parametrize(
+    ("agreement", "said"),
+    [(0.59, "do not name"), (0.8, "in part"), (0.95, "nearly the same"), (np.nan, "not known")],
+)
+def test_the_page_says_how_to_read_the_agreement_of_restarts(fit, agreement: float, said: str) -> None:
+    assert said in trust.reading(dataclasses.replace(fit.trace, agreement=agreement)).lower()
