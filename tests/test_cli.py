@@ -10,10 +10,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from neurodyn.cli import choices, work
+from neurodyn.cli import choices, folder, work
 from neurodyn.cli.app import app
 from neurodyn.cli.progress import Bar, Interrupt, bars
 from neurodyn.cli.source import Source, literal, pair
+from neurodyn.cli.spelling import on_command_line
+from neurodyn.errors import NeurodynWarning
 
 FAST = ["--restarts", "1", "--holdout", "blocks:3"]
 
@@ -40,20 +42,8 @@ def fitted(series: pathlib.Path, tmp_path_factory: pytest.TempPathFactory):
     """A fit made by the command, and its folder."""
     out = tmp_path_factory.mktemp("fit") / "results"
     emission = ("--emission", "gaussian_diagonal")
-    done = run(
-        "fit",
-        series,
-        "--sampling-interval",
-        0.5,
-        "--loader",
-        "array",
-        "--states",
-        "2,3",
-        *emission,
-        *FAST,
-        "--out",
-        out,
-    )
+    command = [item.format(series=series) for item in ARRAY]
+    done = run(*command, "--states", "2,3", *emission, *FAST, "--out", out)
     return done, out
 
 
@@ -100,6 +90,7 @@ def test_fit_chooses_states_and_writes_everything(fitted) -> None:
     assert fit.model.n_states == 2
     assert fit.provenance["sizes"]["time"] == 180
     assert (out / "figures" / "states.png").stat().st_size > 1000
+    assert {f.relative_to(out).as_posix() for f in out.rglob("*.*")} <= set(work.WRITTEN)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "The choice" in page
     assert "what is scored had no part in the choice" in page
@@ -308,3 +299,92 @@ def test_steps_come_in_the_order_in_which_they_apply() -> None:
     made = choices.steps(True, 0.01, 5, 3)
     assert [type(step).__name__ for step in made] == ["HighPass", "Standardise", "TimeDelayEmbedding", "PCA"]
     assert choices.steps(False, None, None, None) == []
+
+
+def test_an_interrupt_ends_the_process_with_130_and_leaves_no_folder(
+    series: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    program = (
+        "import os, signal, sys\nfrom neurodyn.cli import main, work\n"
+        "def press(*_, **__):\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "work.sweep_states = press\nimport atexit\natexit.register(print, 'torn down')\nmain()"
+    )
+    arguments = ["fit", series, "--sampling-interval", "0.5", "--loader", "array", "--out", tmp_path / "new"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True
+    )
+    assert done.returncode == 130
+    assert "interrupted" in done.stderr
+    assert "torn down" not in done.stdout
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_interval_outside_an_array_is_refused_and_a_longer_one_cut(series: pathlib.Path) -> None:
+    given = {"sampling_interval": 0.5, "loader": "array"}
+    done = run(*[item.format(series=series) for item in ARRAY], "--interval", "5000:5100")
+    assert done.exit_code == 1
+    assert "lies outside" in done.stderr
+    with pytest.warns(NeurodynWarning, match="is cut to 80 to 90 s"):
+        assert Source(file=series, interval="80:100", **given).read().sizes["time"] == 20
+    assert Source(file=series, interval="80:", **given).read().sizes["time"] == 20
+
+
+def test_a_model_that_cannot_be_fitted_is_said_first_and_is_exit_code_1(
+    series: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    common = [
+        series,
+        "--sampling-interval",
+        0.5,
+        "--loader",
+        "array",
+        *FAST,
+        "--no-report",
+        "--out",
+        tmp_path,
+    ]
+    failing = ["--models", "hmm,mean", "--states", 2, "--pca", 100]
+    done = run("compare", *common, *failing)
+    assert done.exit_code == 1
+    said = done.stderr.splitlines()[0]
+    assert said.startswith("neurodyn: hmm could not be fitted to")
+    assert "PCA: n is 100, but the recording has 3 units" in said
+    assert "ModelError" not in said
+    other = run("compare", *common, "--models", "hmm", "--states", "2,500", "--emission", "gaussian_diagonal")
+    assert other.exit_code == 0
+    assert "hmm 500 could not be fitted" in other.stderr
+
+
+def test_a_second_fit_removes_what_the_first_wrote_and_nothing_else(tmp_path: pathlib.Path) -> None:
+    for name in ("fit.nc", "figures/connectivity.png", "figures/mine.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+    folder.start_folder(tmp_path, work.WRITTEN)
+    assert sorted(item.name for item in tmp_path.rglob("*.*")) == ["mine.png", "notes.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(series: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    done = run(*[item.format(series=series) for item in ARRAY], "--out", tmp_path / "file" / "new")
+    assert done.exit_code == 1
+    assert "cannot be made (not a directory); give --out" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("library", "shown"),
+    [
+        (
+            "give bin_width in seconds, e.g. bin_width=0.1.",
+            "give --bin-width in seconds, e.g. --bin-width 0.1.",
+        ),
+        ("fmri with repetition_time=; or loader='table'.", "fmri with --tr; or --loader table."),
+        ("say it with time_axis=0 or 1.", "say it with --option time_axis=0 or 1."),
+        ("read it with read_nwb(path, series='lfp').", "read it with --series lfp."),
+        ("give dims=('unit', 'time') if", "give --option dims=unit,time if"),
+        ("give interval=(start, stop) or `bin_width`.", "give --interval START:STOP or --bin-width."),
+        ("no score: fold 0: ModelError: PCA is 9.", "no score: fold 0: PCA is 9."),
+        ("/data/series=3/bin_width/x.nwb has K=3", "/data/series=3/bin_width/x.nwb has K=3"),
+    ],
+)
+def test_options_of_calls_are_spelt_as_flags(library: str, shown: str) -> None:
+    assert on_command_line(library) == shown

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from neurodyn.cli.guard import EPILOG, INTERRUPTED, guarded
+from neurodyn.cli import INTERRUPTED
+from neurodyn.cli.guard import EPILOG, guarded
 from neurodyn.cli.source import Source, with_source
 
 app = typer.Typer(

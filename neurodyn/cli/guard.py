@@ -5,7 +5,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-OK, ERROR, USAGE, INTERRUPTED = 0, 1, 2, 130
+from neurodyn.cli import INTERRUPTED
+
+OK, ERROR, USAGE = 0, 1, 2
 EPILOG = (
     "Exit codes: 0 done; 1 the data or an argument is at fault (one sentence says how); 2 wrong usage; "
     "130 interrupted, with what was finished written."
@@ -37,11 +39,12 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def sentence(error: BaseException) -> str:
     """An error as one line; foreign ones with their class, and the way to the traceback."""
+    from neurodyn.cli.spelling import on_command_line
     from neurodyn.errors import FileError, ModelError, NotApplicable, RecordingError
 
     text = " ".join(str(error).split()) or "no message"
     if isinstance(error, (FileError, ModelError, NotApplicable, RecordingError)):
-        return text
+        return on_command_line(text)
     return f"{type(error).__name__}: {text} (--debug shows where)"
 
 

@@ -46,15 +46,16 @@ class Bar:
 
 
 class Interrupt:
-    """Remembers the first Ctrl-C; the second ends the program at once."""
+    """Remembers the first Ctrl-C; the second goes to the handler from before, which ends the program at once."""
 
     def __init__(self) -> None:
         self.pressed = False
+        self.before: Any = signal.default_int_handler
 
     def __call__(self, number: int, frame: Any) -> None:
         """Handle the signal."""
         self.pressed = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, self.before)
         raise KeyboardInterrupt
 
 
@@ -66,7 +67,9 @@ def bars() -> Iterator[tuple[Bar, Bar, Interrupt]]:
 
     stop = Interrupt()
     main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, stop) if main else None
+    if main:
+        stop.before = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, stop)
     console = Console(stderr=True)
     shown = console.is_terminal
     display = Progress(
@@ -88,7 +91,7 @@ def bars() -> Iterator[tuple[Bar, Bar, Interrupt]]:
             )
     finally:
         if main:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, stop.before)
 
 
 @contextmanager

@@ -122,6 +122,7 @@ def verdict(comparison: "Comparison") -> None:
     """Print the verdict in words."""
     from rich.markup import escape
 
+    from neurodyn.cli.spelling import on_command_line
     from neurodyn.report.words import findings, headline, reasons
 
     out = console()
@@ -134,6 +135,6 @@ def verdict(comparison: "Comparison") -> None:
             out.print(f"  {escape(found.protocol)}: {escape(found.sentence)}")
     for model, lines in comparison.warnings.items():
         for line in lines:
-            out.print(f"  [yellow]warning[/yellow] ({escape(model)}): {escape(line)}")
+            out.print(f"  [yellow]warning[/yellow] ({escape(model)}): {escape(on_command_line(line))}")
     for line in reasons(comparison):
-        out.print(f"  not applicable: {escape(line)}", style="dim")
+        out.print(f"  not applicable: {escape(on_command_line(line))}", style="dim")

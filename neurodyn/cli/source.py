@@ -99,18 +99,22 @@ class Source:
 
     def read(self) -> "xarray.Dataset":
         """The recording."""
-        from neurodyn.io.files import existing_file
-        from neurodyn.io.registry import find_loader
+        from neurodyn.io.files import cut_interval, existing_file
+        from neurodyn.io.registry import find_reader
         from neurodyn.recording import restrict
 
         path = existing_file(self.file, folder=True)
         given = self.options()
         wanted = None if self.interval is None else pair("--interval", self.interval)
-        loader = find_loader(path, given, self.loader)
+        loader = find_reader(path, given, self.loader)
         if wanted is not None and "interval" in inspect.signature(loader.read).parameters:
             return loader.read(path, interval=wanted, **given)
         recording = loader.read(path, **given)
-        return recording if wanted is None else restrict(recording, [wanted])
+        if wanted is None:
+            return recording
+        first = float(recording["time"].values[0])
+        last = float(recording["time"].values[-1]) + float(recording.attrs["sampling_interval"])
+        return restrict(recording, [cut_interval(wanted, first, last, path)])
 
 
 def pair(name: str, value: str) -> tuple[Any, Any]:

@@ -1,14 +1,21 @@
 """What each command does, between reading its options and leaving."""
 
+import contextlib
 import dataclasses
 import pathlib
+import re
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from neurodyn.cli import choices, show
-from neurodyn.cli.guard import say
+from neurodyn.cli.folder import check_folder, start_folder
+from neurodyn.cli.guard import ERROR, say
 from neurodyn.cli.progress import Bar, bars, waiting
 from neurodyn.cli.source import Source
+from neurodyn.cli.spelling import on_command_line
 from neurodyn.errors import FileError, NeurodynWarning
 
 if TYPE_CHECKING:
@@ -20,6 +27,10 @@ if TYPE_CHECKING:
 
 DEMO_STATES = "2,4"
 YARDSTICKS = ("ar_ridge", "persistence")
+FIGURES = ("recording", "states", "transitions", "means", "connectivity", "occupancy", "dwell_times")
+WRITTEN_BY_COMPARE = ("scores.csv", "report.html")
+WRITTEN = (*WRITTEN_BY_COMPARE, "sweep.csv", "fit.nc", *(f"figures/{name}.png" for name in FIGURES))
+OF_A_FOLD = re.compile(r"^fold \d+: ")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,7 +56,7 @@ def inspect(file: pathlib.Path, loader: str | None) -> None:
     """Print what is in a file."""
     from neurodyn.io.registry import inspect as contents
 
-    with waiting(f"looking into {file.name}"):
+    with saying(), waiting(f"looking into {file.name}"):
         table = contents(file, loader=loader)
     show.frame(table, str(file))
 
@@ -54,15 +65,23 @@ def read(source: Source) -> "xarray.Dataset":
     """Read a recording, say what it is, and pass its warnings on as lines."""
     from neurodyn.recording.describe import describe
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with waiting(f"reading {source.file.name}"):
-            recording = source.read()
-    for entry in caught:
-        if issubclass(entry.category, NeurodynWarning):
-            say(f"warning: {entry.message}")
+    with saying(), waiting(f"reading {source.file.name}"):
+        recording = source.read()
     show.console().print(describe(recording), markup=False)
     return recording
+
+
+@contextlib.contextmanager
+def saying() -> Iterator[None]:
+    """Pass the warnings of a reader on as lines, also where it failed after them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for entry in caught:
+                if issubclass(entry.category, NeurodynWarning):
+                    say(f"warning: {on_command_line(str(entry.message))}")
 
 
 def fit(source: Source, settings: Settings) -> bool:
@@ -70,7 +89,7 @@ def fit(source: Source, settings: Settings) -> bool:
     from neurodyn.validation.selected import Selected
 
     recording = read(source)
-    folder = make_folder(settings.out)
+    check_folder(settings.out)
     words = list(settings.holdout) or choices.default_protocols(recording)[:1]
     protocols = choices.protocols(words, recording, settings.seed)
     numbers = choices.state_numbers(settings.states) if settings.models[0] == "hmm" else ()
@@ -94,15 +113,18 @@ def fit(source: Source, settings: Settings) -> bool:
         or (first_fit(comparison, label) if comparison else None)
         or (swept_fit(found) if found else None)
     )
+    if shown is None and stop.pressed:
+        raise KeyboardInterrupt
+    if shown is None and comparison is not None:
+        reason = failures(comparison).get(label, "no fold was finished")
+        raise FileError(f"{label} could not be fitted to {source.file}: {reason}")
+    folder = start_folder(settings.out, WRITTEN)
     if found is not None:
         found.table.drop_dims("fold").to_dataframe().to_csv(folder / "sweep.csv")
         show.sweep(found)
     if comparison is not None:
         show.scores(comparison)
         show.verdict(comparison)
-        if shown is None:
-            reason = next(iter(comparison.not_applicable.values()), "no fold was finished")
-            raise FileError(f"{label} could not be fitted to {source.file}: {reason}")
     if shown is not None:
         shown.save(folder / "fit.nc")
         draw(shown, recording, folder / "figures")
@@ -113,7 +135,7 @@ def fit(source: Source, settings: Settings) -> bool:
 def compare(source: Source, settings: Settings, *, report: bool) -> bool:
     """Compare models on the same held-out entries; whether it came to an end."""
     recording = read(source)
-    folder = make_folder(settings.out)
+    check_folder(settings.out)
     preprocessing = preprocess(settings)
     protocols = choices.protocols(list(settings.holdout), recording, settings.seed)
     models: dict[str, Model] = {}
@@ -121,9 +143,17 @@ def compare(source: Source, settings: Settings, *, report: bool) -> bool:
         models.update(candidate_models(name, settings, preprocessing))
     with bars() as (whole, part, stop):
         comparison = judge(models, recording, protocols, settings, whole, part)
+    failed = failures(comparison)
+    for name, reason in failed.items():
+        say(f"{name} could not be fitted to {source.file}: {reason}")
+    nothing = bool(failed) and set(candidates(comparison)) <= set(failed)
     show.scores(comparison)
-    show.verdict(comparison)
+    if not nothing:
+        show.verdict(comparison)
+    folder = start_folder(settings.out, WRITTEN_BY_COMPARE)
     write(comparison, folder, settings, report=report)
+    if nothing and not stop.pressed:
+        raise typer.Exit(ERROR)
     return comparison.complete and not stop.pressed
 
 
@@ -139,7 +169,7 @@ def demo(out: pathlib.Path, seed: int, command: str) -> bool:
 
     recording = datasets.load("nitime_fmri")
     recording = recording.sel(unit=recording["tissue"] == "grey matter")
-    folder = make_folder(out)
+    check_folder(out)
     show.console().print(describe(recording), markup=False)
     settings = Settings(models=("hmm",), states=DEMO_STATES, out=out, command=command, restarts=3, seed=seed)
     numbers = choices.state_numbers(DEMO_STATES)
@@ -152,7 +182,10 @@ def demo(out: pathlib.Path, seed: int, command: str) -> bool:
         models: dict[str, Model] = {"hmm": Selected(hmm, n_states=numbers)}
         models |= {name: create(name) for name in ("ar_ridge", "factor_analysis", "persistence", "mean")}
         if not stop.pressed:
-            asked: dict[str, Any] = {"nulls": ("circular_shift",), "metrics": ("auto", "connectivity_match")}
+            asked: dict[str, Any] = {
+                "nulls": ("circular_shift",),
+                "metrics": ("auto", "connectivity_match"),
+            }
             comparison = judge(models, recording, protocols, settings, whole, part, **asked)
         if not stop.pressed:
             chosen = fit_whole(found.best_model, recording, settings, part)
@@ -160,6 +193,7 @@ def demo(out: pathlib.Path, seed: int, command: str) -> bool:
     if comparison is not None:
         show.scores(comparison)
         show.verdict(comparison)
+    folder = start_folder(out, (*WRITTEN_BY_COMPARE, "fit.nc"))
     if chosen is not None:
         chosen.save(folder / "fit.nc")
     title = "Resting fMRI: do states predict?"
@@ -273,12 +307,22 @@ def first_fit(comparison: "Comparison", label: str) -> "Fit | None":
     return next((fits[0] for (_, name), fits in comparison.fits.items() if name == label and fits), None)
 
 
-def make_folder(path: pathlib.Path) -> pathlib.Path:
-    """The folder to write to."""
-    if path.exists() and not path.is_dir():
-        raise FileError(f"{path} is a file; give --out the name of a folder.")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+def candidates(comparison: "Comparison") -> list[str]:
+    """Names of the models that are no baselines; of all where there are only baselines."""
+    from neurodyn.validation.comparison.plan import is_baseline
+
+    names = [name for name, model in comparison.models.items() if not is_baseline(model)]
+    return names or list(comparison.models)
+
+
+def failures(comparison: "Comparison") -> dict[str, str]:
+    """Why models could not be fitted under any protocol, by model."""
+    fitted = {name for (_, name), fits in comparison.fits.items() if fits}
+    found: dict[str, str] = {}
+    for (_, metric, name), reason in comparison.not_applicable.items():
+        if not metric and name and name not in fitted:
+            found.setdefault(name, on_command_line(OF_A_FOLD.sub("", reason)))
+    return found
 
 
 def draw(fit: "Fit", recording: "xarray.Dataset", folder: pathlib.Path) -> None:

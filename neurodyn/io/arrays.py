@@ -6,7 +6,7 @@ import numpy as np
 
 from neurodyn import recording
 from neurodyn.errors import FileError, ModelError
-from neurodyn.io.files import contents, existing_file, head, is_hdf5, reading, suffix_of
+from neurodyn.io.files import contents, existing_file, head, is_hdf5, reading, suffix_of, warn
 from neurodyn.io.registry import Loader
 
 NPY = b"\x93NUMPY"
@@ -191,6 +191,12 @@ def read_array(
                 f"{path}: the array has shape {values.shape}; say what its axes are with dims=(...)."
             )
         dims = {1: ("time",), 2: ("time", "unit"), 3: DIMS}[values.ndim]
+        if values.ndim == 2 and unit is None and values.shape[0] < values.shape[1]:
+            warn(
+                f"{path}: the array of shape {values.shape} is read as {values.shape[0]:,} time steps of "
+                f"{values.shape[1]:,} units; give dims=('unit', 'time') if time is its second axis, dims=('time', 'unit') "
+                "to state that it is not."
+            )
     if (
         len(dims) != values.ndim
         or len(set(dims)) != len(dims)

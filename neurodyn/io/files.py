@@ -42,7 +42,10 @@ def existing_file(path, *, folder: bool = False) -> Path:
         near = []
         if path.parent.is_dir():
             near = difflib.get_close_matches(path.name, [other.name for other in path.parent.iterdir()], n=3)
-            hint = f"did you mean {', '.join(near)}?" if near else f"{path.parent} has no such file."
+            place = "the current folder" if path.parent == Path() else f"the folder {path.parent}"
+            hint = (
+                f"did you mean {', '.join(near)}?" if near else f"{place} has none of this or a like name."
+            )
         else:
             hint = f"the folder {path.parent} does not exist either."
         raise FileError(f"There is no file at {path}: {hint}")
@@ -55,6 +58,31 @@ def existing_file(path, *, folder: bool = False) -> Path:
     if path.stat().st_size == 0:
         raise FileError(f"{path} is empty (0 bytes); fetch it again.")
     return path
+
+
+def cut_interval(interval, start: float, stop: float, where) -> tuple[float, float]:
+    """An interval in seconds, None for an open end, cut to what a file holds; refused where that is nothing."""
+    first, last = (
+        held if end is None else float(end) for end, held in zip(interval, (start, stop), strict=True)
+    )
+    if not last > first:
+        raise ModelError(
+            f"The interval from {first:g} to {last:g} s does not stop after it starts; {where} goes from {start:.6g} "
+            f"to {stop:.6g} s."
+        )
+    if first >= stop or last <= start:
+        raise FileError(
+            f"The interval from {first:g} to {last:g} s lies outside {where}, which goes from {start:.6g} to "
+            f"{stop:.6g} s; give an interval within that, in seconds."
+        )
+    kept = max(first, start), min(last, stop)
+    slack = 1e-6 * max(1.0, abs(start), abs(stop))
+    if kept[0] - first > slack or last - kept[1] > slack:
+        warn(
+            f"The interval from {first:g} to {last:g} s is cut to {kept[0]:.6g} to {kept[1]:.6g} s, because {where} "
+            f"goes from {start:.6g} to {stop:.6g} s."
+        )
+    return kept
 
 
 def head(path: Path, size: int = 512) -> bytes:
@@ -111,8 +139,13 @@ def reading(path: Path, format_name: str, errors: tuple = READ_ERRORS) -> Iterat
     except MemoryError as error:
         raise FileError(f"{path} does not fit in memory as {format_name}; read a part of it.") from error
     except errors as error:
+        if isinstance(error, OSError) and "truncated file" in str(error):
+            raise FileError(
+                f"{path} cannot be read as {format_name}: it is truncated, only {path.stat().st_size:,} bytes are there; "
+                "copy or download the whole file again."
+            ) from error
         raise FileError(
-            f"{path} cannot be read as {format_name} (truncated or damaged?): {first_line(error)}"
+            f"{path} cannot be read as {format_name} (truncated or damaged? copy the file again): {first_line(error)}"
         ) from error
 
 

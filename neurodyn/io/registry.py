@@ -143,6 +143,35 @@ def find_loader(path: Path, options: dict, name: str | None = None) -> Loader:
     return loader
 
 
+def find_reader(path: Path, options: dict, name: str | None = None) -> Loader:
+    """The loader of `find_loader`, once it is given every option it cannot do without."""
+    loader = find_loader(path, options, name)
+    about = _in_disguise(loader, path)
+    parameters = list(introspection.signature(loader.read).parameters.values())[1:]
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.KEYWORD_ONLY]
+    missing = [needs for needs in needed if needs not in options]
+    if missing:
+        raise ModelError(
+            f"{about or f'{path} is read by the loader {loader.name!r}'}, which needs the option "
+            f"{' and '.join(missing)} that was not given: give {', '.join(f'{needs}=...' for needs in missing)}."
+        )
+    if about:
+        warn(f"{about}.")
+    return loader
+
+
+def _in_disguise(loader: Loader, path: Path) -> str:
+    """What a file is whose ending is that of another format, empty where name and content agree."""
+    if suffix_of(path) in loader.suffixes or _certainty(loader, path) > 1:
+        return ""
+    others = [name for name, other in loaders().items() if suffix_of(path) in other.suffixes]
+    return (
+        f"{path} is not {others[0]} by its content; it is read by the loader {loader.name!r}"
+        if others
+        else ""
+    )
+
+
 def _only(candidates: list[Loader], path: Path, options: dict) -> Loader:
     """The candidate whose usual file endings and options fit; raises where several do."""
     for fits in (
@@ -150,6 +179,8 @@ def _only(candidates: list[Loader], path: Path, options: dict) -> Loader:
         [loader for loader in candidates if _understands(loader, options)],
     ):
         candidates = [loader for loader in candidates if loader in fits] or candidates
+    if len(candidates) > 1 and not any(_understands(loader, options) for loader in candidates):
+        raise ModelError(_not_together(candidates, path, options))
     if len(candidates) > 1:
         candidates[0].inspect(path)  # a damaged file says so here, instead of being asked for options
         names = ", ".join(
@@ -160,6 +191,25 @@ def _only(candidates: list[Loader], path: Path, options: dict) -> Loader:
             f"loader={candidates[0].name!r}."
         )
     return candidates[0]
+
+
+def _not_together(candidates: list[Loader], path: Path, options: dict) -> str:
+    """Which options no loader of a file takes, or that none takes all of them."""
+    names = " or ".join(repr(loader.name) for loader in candidates)
+    unknown = [name for name in options if not any(_understands(loader, {name: 0}) for loader in candidates)]
+    if not unknown:
+        return (
+            f"{path} can be read by {names}, but none of these loaders takes {', '.join(options)} together; leave one "
+            "of these options out."
+        )
+    taken = " or ".join(
+        f"{', '.join(list(introspection.signature(loader.read).parameters)[1:])} ({loader.name})"
+        for loader in candidates
+    )
+    return (
+        f"{path} can be read by {names}, none of which has the option {', '.join(unknown)}; leave it out, or give "
+        f"one there is: {taken}."
+    )
 
 
 def read(path, *, loader: str | None = None, **options) -> "xarray.Dataset":
@@ -199,7 +249,7 @@ def read(path, *, loader: str | None = None, **options) -> "xarray.Dataset":
     {'time': 100, 'unit': 3}
     """
     path = existing_file(path, folder=True)
-    return find_loader(path, options, loader).read(path, **options)
+    return find_reader(path, options, loader).read(path, **options)
 
 
 def inspect(path, *, loader: str | None = None) -> "pandas.DataFrame":
@@ -236,5 +286,8 @@ def inspect(path, *, loader: str | None = None) -> "pandas.DataFrame":
     path = existing_file(path, folder=True)
     if loader is not None:
         return find_loader(path, {}, loader).inspect(path)
-    candidates = _accepting(path)
-    return min(candidates, key=lambda candidate: suffix_of(path) not in candidate.suffixes).inspect(path)
+    chosen = min(_accepting(path), key=lambda candidate: suffix_of(path) not in candidate.suffixes)
+    about = _in_disguise(chosen, path)
+    if about:
+        warn(f"{about}.")
+    return chosen.inspect(path)

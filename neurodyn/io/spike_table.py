@@ -14,6 +14,7 @@ from neurodyn.io.registry import Loader
 from neurodyn.io.table import inspect_table, load_frame
 from neurodyn.io.table import sniff as sniff_table
 from neurodyn.recording.clock import floor_bins
+from neurodyn.recording.spikes import warn_of_wide_bins
 
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 UNIT_NAMES = ("neuron_ids", "neurons", "unit_ids", "units", "unit", "neuron", "cluster", "spike_clusters")
@@ -112,6 +113,7 @@ def read_spike_table(
         raise ModelError(f"time_unit={time_unit!r} is not known; choose one of {', '.join(SECONDS)}.")
     if not bin_width > 0:
         raise ModelError(f"bin_width={bin_width!r} must be a positive number of seconds.")
+    warn_of_wide_bins(bin_width)
     path = existing_file(path)
     frame: Any = None if sniff_arrays(path) else load_frame(path)
     names = list(stored_arrays(path)) if frame is None else list(frame.columns)

@@ -10,6 +10,8 @@ from neurodyn.errors import NeurodynWarning, RecordingError
 from neurodyn.recording.build import make
 from neurodyn.recording.clock import Number, as_intervals, bins_inside, floor_bins, warn_of_sharing
 
+WIDEST = 10.0
+
 
 def from_spikes(
     spike_times,
@@ -144,7 +146,19 @@ def _positive(bin_width) -> float:
     width = float(bin_width)
     if not np.isfinite(width) or width <= 0:
         raise RecordingError(f"`bin_width` is {bin_width!r}: give the width of a bin in seconds, above 0.")
+    warn_of_wide_bins(width)
     return width
+
+
+def warn_of_wide_bins(width: float) -> None:
+    """Warn of a bin width that looks like milliseconds."""
+    if width > WIDEST:
+        warnings.warn(
+            f"Spikes are counted in bins of {width:g} s, because bin_width is in seconds: give bin_width={width / 1000:g} "
+            "if milliseconds were meant.",
+            NeurodynWarning,
+            stacklevel=4,
+        )
 
 
 def _train(times, label, start: Number | None) -> np.ndarray:

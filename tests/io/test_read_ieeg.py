@@ -38,7 +38,7 @@ def test_an_interval_equals_the_part_of_the_whole(fif_path):
     part = io.read_ieeg(fif_path, interval=(1.5, 2.5))["activity"]
     np.testing.assert_array_equal(part.values, whole.values)
     np.testing.assert_allclose(part["time"], whole["time"])
-    with pytest.raises(FileError, match="lasts 4 s; the interval"):
+    with pytest.raises(FileError, match="lies outside .* from 0 to 4 s"):
         io.read_ieeg(fif_path, interval=(10, 12))
 
 
@@ -261,6 +261,18 @@ def test_damaged_missing_and_wrong_files_are_one_sentence(fif_path, tmp_path):
         io.read_ieeg(text)
     with pytest.raises(FileError, match="give its .vhdr file"):
         io.read_ieeg(_touch(tmp_path / "markers.vmrk"))
+
+
+@pytest.mark.parametrize("call", [io.read, io.inspect])
+def test_a_data_file_is_answered_with_its_header(tmp_path, call):
+    header = write_brainvision(tmp_path / "run.vhdr", "µV", microvolts())
+    with pytest.raises(FileError, match="give its .vhdr file, .*run.vhdr"):
+        call(header.with_suffix(".eeg"))
+    with pytest.raises(FileError, match="give its .set file, .*run.set"):
+        call(_touch(tmp_path / "run.fdt"))
+    header.unlink()
+    with pytest.raises(FileError, match="fetch its .vhdr file"):
+        call(header.with_suffix(".eeg"))
 
 
 def test_a_truncated_brainvision_recording_is_refused_not_shortened(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from small_files import new_nwb, write_nwb
 
 from neurodyn import io
-from neurodyn.errors import FileError, ModelError
+from neurodyn.errors import FileError, ModelError, NeurodynWarning
 
 
 def test_spikes_are_counted_in_the_bin_that_begins_on_them(nwb_path):
@@ -198,7 +198,7 @@ def test_a_truncated_file_is_one_sentence(nwb_path, tmp_path):
     path = tmp_path / "cut.nwb"
     path.write_bytes(nwb_path.read_bytes()[:20000])
     for call in (lambda: io.read(path, bin_width=0.1), lambda: io.inspect(path)):
-        with pytest.raises(FileError, match="cannot be read as NWB .truncated or damaged"):
+        with pytest.raises(FileError, match="cannot be read as NWB: it is truncated, .* copy or download"):
             call()
 
 
@@ -255,3 +255,15 @@ def test_frames_in_external_files_are_listed_but_never_opened(tmp_path):
     assert "not opened" in table["note"].iloc[0]
     with pytest.raises(FileError, match="no units"):
         io.read_nwb(path)
+
+
+def test_an_interval_outside_the_file_is_refused_and_one_across_its_end_is_cut(nwb_path):
+    for options in ({"bin_width": 0.1}, {"series": "lfp"}, {"series": "traces"}):
+        with pytest.raises(FileError, match="lies outside .* give an interval within"):
+            io.read_nwb(nwb_path, interval=(5000, 5100), behaviour=False, **options)
+    with pytest.warns(NeurodynWarning, match="from 5 to 20 s is cut to 5 to 10 s"):
+        found = io.read_nwb(nwb_path, bin_width=0.5, interval=(5, 20), behaviour=False)
+    assert found.sizes["time"] == 10
+    with pytest.warns(NeurodynWarning, match="is cut to 10 to 11 s"):
+        assert io.read_nwb(nwb_path, series="lfp", interval=(10, 20), behaviour=False).sizes["time"] == 100
+    assert io.read_nwb(nwb_path, bin_width=0.5, interval=(5, None), behaviour=False).sizes["time"] == 10

@@ -1,5 +1,7 @@
 """Tables of choices, spike triplets and plain arrays."""
 
+import warnings
+
 import h5py
 import numpy as np
 import pandas
@@ -170,3 +172,15 @@ def test_an_hdf5_file_that_links_out_is_refused(tmp_path):
         file["b"] = h5py.ExternalLink("../other.h5", "/a")
     with pytest.raises(FileError, match="outside its own folder"):
         io.read_array(path, key="b", sampling_interval=1.0)
+
+
+def test_an_array_with_time_along_its_shorter_axis_is_doubted(tmp_path):
+
+    path = tmp_path / "wide.npy"
+    np.save(path, np.zeros((4, 50)))
+    with pytest.warns(NeurodynWarning, match=r"4 time steps of 50 units; give dims=\('unit', 'time'\)"):
+        io.read_array(path, sampling_interval=0.72)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for dims in (("unit", "time"), ("time", "unit")):
+            io.read_array(path, sampling_interval=0.72, dims=dims)

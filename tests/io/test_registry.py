@@ -132,3 +132,41 @@ def test_importing_io_imports_no_format_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not done.stdout.split()
+
+
+@pytest.mark.parametrize("suffix", [".nwb", ".h5"])
+def test_hdf5_without_a_format_asks_for_the_option_it_lacks(tmp_path, suffix):
+    import h5py
+
+    path = tmp_path / f"plain{suffix}"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.zeros((20, 3))
+    with pytest.raises(ModelError, match="needs the option sampling_interval that was not given") as caught:
+        io.read(path)
+    assert ("is not nwb by its content" in str(caught.value)) == (suffix == ".nwb")
+
+
+def test_a_file_that_is_not_what_its_ending_says_is_named_so(tmp_path):
+    import h5py
+
+    path = tmp_path / "plain.nwb"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.zeros((20, 3))
+    for call in (lambda: io.inspect(path), lambda: io.read(path, sampling_interval=0.1)):
+        with pytest.warns(NeurodynWarning, match="is not nwb by its content"):
+            call()
+
+
+def test_an_option_that_no_loader_takes_is_named(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n3,4\n5,7\n")
+    with pytest.raises(ModelError, match="none of which has the option bin_width; leave it out"):
+        io.read(path, repetition_time=2.0, bin_width=0.1)
+    with pytest.raises(ModelError, match="none of these loaders takes repetition_time, responses together"):
+        io.read(path, repetition_time=2.0, responses="a")
+
+
+def test_a_file_missing_from_the_current_folder_names_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileError, match="no file at x.npy: the current folder has none"):
+        io.read("x.npy")

@@ -217,3 +217,11 @@ def test_counts_stay_positive_and_their_density_is_refused():
 def test_a_pipeline_is_steps_and_then_a_model(parts):
     with pytest.raises(ModelError, match="Pipeline"):
         Pipeline(*parts)
+
+
+@pytest.mark.parametrize("method", ["causal", "cosine"])
+def test_a_high_pass_at_the_nyquist_frequency_is_refused(method):
+    slow = recording.make(np.random.default_rng(0).normal(size=(50, 2)), sampling_interval=2.0)
+    with pytest.raises(ModelError, match="cutoff is 0.25 Hz, .* Nyquist frequency of 0.25 Hz; give a cutoff"):
+        HighPass(cutoff=0.25, method=method).fit(slow)
+    assert HighPass(cutoff=0.2, method=method).fit(slow)

@@ -176,3 +176,8 @@ def test_bad_spike_times_are_named(arguments, message):
 def test_trials_that_share_time_are_warned_of():
     with pytest.warns(NeurodynWarning, match="1 of 2 trials share bins with an earlier trial"):
         recording.from_spikes([[0.5, 1.5]], bin_width=0.1, intervals=[(0, 1), (0.5, 1.5)], as_trials=True)
+
+
+def test_a_bin_width_in_milliseconds_is_doubted():
+    with pytest.warns(NeurodynWarning, match="bins of 50 s, .*give bin_width=0.05 if milliseconds"):
+        recording.from_spikes([[1.0, 120.0]], bin_width=50)

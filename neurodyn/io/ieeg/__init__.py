@@ -7,7 +7,7 @@ import numpy as np
 
 from neurodyn import recording
 from neurodyn.errors import FileError, ModelError
-from neurodyn.io.files import contents, reading, warn
+from neurodyn.io.files import contents, cut_interval, reading, warn
 from neurodyn.io.ieeg import channels as channel_module
 from neurodyn.io.ieeg import signals
 from neurodyn.io.ieeg.events import events_table, read_events
@@ -173,10 +173,9 @@ def _values(raw, path, names, interval, hide_bad):
     rate = float(raw.info["sfreq"])
     begin, end = 0, int(raw.n_times)
     if interval is not None:
-        if not interval[1] > interval[0]:
-            raise ModelError(f"interval={interval} is not (start, stop) with stop after start, in seconds.")
-        begin = min(max(int(np.ceil(interval[0] * rate - 1e-6)), 0), end)
-        end = min(max(int(np.ceil(interval[1] * rate - 1e-6)), 0), end)
+        first, last = cut_interval(interval, 0.0, end / rate, path)
+        begin = min(max(int(np.ceil(first * rate - 1e-6)), 0), end)
+        end = min(max(int(np.ceil(last * rate - 1e-6)), 0), end)
         if end <= begin:
             raise FileError(
                 f"{path} lasts {raw.n_times / rate:g} s; the interval {interval} s holds no sample of it."

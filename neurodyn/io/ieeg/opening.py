@@ -55,6 +55,7 @@ READERS = {
 }
 FOLDERS = (".mefd", ".mff", ".ds")
 BRAINVISION = (".vhdr", ".ahdr")
+COMPANIONS = {".eeg": BRAINVISION, ".vmrk": BRAINVISION, ".fdt": (".set",)}
 SIGNATURES = {
     ".vhdr": (b"Brain", b"\xef\xbb\xbfBrain"),
     ".ahdr": (b"Brain", b"\xef\xbb\xbfBrain"),
@@ -72,6 +73,8 @@ def sniff(path: Path) -> int:
     suffix = suffix_of(path)
     if path.is_dir():
         return int(suffix in FOLDERS)
+    if suffix in COMPANIONS and path.is_file():
+        return 1
     if suffix not in READERS or not path.is_file():
         return 0
     start = head(path, 1024)
@@ -80,12 +83,24 @@ def sniff(path: Path) -> int:
     return int(suffix != ".hdr" or is_text(path))
 
 
+def header_of(path: Path) -> Path | None:
+    """The header to give in place of a file that holds only the data or the markers of a recording."""
+    headers = COMPANIONS.get(suffix_of(path), ())
+    found = [path.with_suffix(header) for header in headers if path.with_suffix(header).is_file()]
+    if found or suffix_of(path) == ".eeg":
+        return found[0] if found else None
+    return path.with_suffix(headers[0]) if headers else None
+
+
 def open_raw(path):
     """A `mne.io.Raw` without its data loaded; whatever is wrong with the file is one FileError."""
     path = existing_file(path, folder=suffix_of(Path(path)) in FOLDERS)
     suffix = suffix_of(path)
-    if suffix == ".vmrk":
-        raise FileError(f"{path} holds the markers of a BrainVision recording; give its .vhdr file.")
+    header = header_of(path)
+    if header is not None:
+        raise FileError(
+            f"{path} holds the data or the markers of a recording, not its header; give its {header.suffix} file, {header}."
+        )
     if suffix not in READERS:
         raise FileError(
             f"{path} ends in {suffix or 'nothing'}, which no reader knows; known: {', '.join(READERS)}."
@@ -119,6 +134,11 @@ def _first_reader(path: Path, names):
         except READ_ERRORS as error:
             reasons.append(f"{name}: {first_line(error)}")
             if len(names) == 1:
+                if suffix_of(path) == ".eeg":
+                    raise FileError(
+                        f"{path} is not a recording of Nihon Kohden, and no header is beside it: if it holds the data of a "
+                        "BrainVision recording, fetch its .vhdr file too and give that."
+                    ) from error
                 raise FileError(
                     f"{path} cannot be read by mne's {name} reader (truncated, or a companion file is missing?): "
                     f"{first_line(error)}"

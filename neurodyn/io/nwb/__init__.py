@@ -4,6 +4,7 @@ import numpy as np
 
 from neurodyn import recording
 from neurodyn.errors import FileError, ModelError
+from neurodyn.io.files import cut_interval
 from neurodyn.io.nwb import behaviour as behaviour_module
 from neurodyn.io.nwb import catalogue, opening, tables, units
 from neurodyn.io.nwb import series as series_module
@@ -66,7 +67,8 @@ def read_nwb(
     channels : sequence of int, optional
         Columns of the series to read; default all.
     interval : tuple of float, optional
-        (start, stop) in seconds of the session clock; only this stretch is read.
+        (start, stop) in seconds of the session clock, either may be None; only this stretch is read, cut to what
+        the file holds.
     units_where : str, mapping or callable, optional
         Which units: a query such as `"region == 'adn'"`, a mapping of column to allowed values, or a
         function of the units table (DataFrame) returning one boolean per unit.
@@ -111,7 +113,7 @@ def read_nwb(
     """
     if outside not in ("nan", "restrict"):
         raise ModelError(f"outside={outside!r} is not known; choose 'nan' or 'restrict'.")
-    if interval is not None and not interval[1] > interval[0]:
+    if interval is not None and None not in interval and not interval[1] > interval[0]:
         raise ModelError(f"interval={interval} is not (start, stop) with stop after start, in seconds.")
     with opening.open_nwb(path) as nwbfile:
         if series is None and (nwbfile.units is None or not len(nwbfile.units)):
@@ -159,10 +161,14 @@ def _read_units(nwbfile, path, bin_width, interval, where):
             f"{path} holds spike times of {len(nwbfile.units)} units: give bin_width in seconds, e.g. bin_width=0.1."
         )
     chosen = units.unit_rows(nwbfile, where, path)
-    times = units.spike_times(nwbfile, chosen, interval, path)
+    times = units.spike_times(nwbfile, chosen, path)
     start, stop, why = units.observed_span(nwbfile, chosen, times)
     if interval is not None:
-        start, stop, why = float(interval[0]), float(interval[1]), "the interval asked for"
+        # Without epochs only the spikes tell when the session was recorded, and a session may begin in silence.
+        if why == units.BY_SPIKES:
+            start, stop = min(start, 0.0), stop + bin_width
+        start, stop = cut_interval(interval, start, stop, f"{path} ({why})")
+        times, why = units.within(times, start, stop), "the interval asked for"
     if not stop - start >= bin_width:
         raise FileError(
             f"{path}: {why} last from {start:g} to {stop:g} s, less than one bin of {bin_width:g} s; "
@@ -208,7 +214,7 @@ def _read_series(nwbfile, path, name, channels, interval):
         labels = [labels[channel] for channel in channels]
         coords = {key: values[channels] for key, values in coords.items()}
     columns = channels if len(catalogue.shape_of(found)) == 2 else None
-    data = series_module.samples(found, interval, columns, path=path)
+    data = series_module.samples(found, series_module.held(found, interval, path), columns, path=path)
     if len(labels) != data.values.shape[1]:
         labels, coords = list(range(data.values.shape[1])), {}
     start, step, values, history = series_module.on_grid(data, catalogue.path_of(found))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurodyn.errors import FileError
+from neurodyn.io.files import cut_interval
 from neurodyn.io.nwb.catalogue import path_of, shape_of
 from neurodyn.io.nwb.tables import electrode_coords, plain_columns
 from neurodyn.io.resample import regularise
@@ -52,6 +53,22 @@ def samples(series, interval=None, channels=None, *, path="") -> Samples:
     if values.ndim == 1:
         values = values[:, None]
     return Samples(times, values, rate, (f"read {name}, samples {begin} to {end}", *note))
+
+
+def held(series, interval, path):
+    """The interval cut to what the series holds, with a warning; refused where that is nothing."""
+    length = shape_of(series)[0]
+    if interval is None or not length:
+        return interval
+    if series.rate is not None and series.rate > 0:
+        start = float(series.starting_time or 0.0)
+        stop = start + length / float(series.rate)
+    elif series.timestamps is not None:
+        # An interval excludes its stop, and the last sample is held.
+        start, stop = float(series.timestamps[0]), float(np.nextafter(series.timestamps[length - 1], np.inf))
+    else:
+        return interval
+    return cut_interval(interval, start, stop, f"{path_of(series)} of {path}")
 
 
 def _indices_by_rate(first, rate, length, interval):

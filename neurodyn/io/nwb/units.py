@@ -9,6 +9,8 @@ from neurodyn.io.files import listing
 from neurodyn.io.nwb.catalogue import all_series, rows, tables
 from neurodyn.io.nwb.tables import electrode_coords, plain_columns
 
+BY_SPIKES = "the first to the last spike"
+
 
 def unit_rows(nwbfile, where, path) -> list[int]:
     """Rows of the units table that `where` keeps: all, a query, a mapping of values, or a function."""
@@ -81,8 +83,8 @@ def unit_labels(nwbfile, chosen) -> list:
     return ids.tolist() if len(set(ids.tolist())) == len(ids) else list(chosen)
 
 
-def spike_times(nwbfile, chosen, interval, path) -> list[np.ndarray]:
-    """Spike times in seconds of each chosen unit, ascending, within the interval."""
+def spike_times(nwbfile, chosen, path) -> list[np.ndarray]:
+    """Spike times in seconds of each chosen unit, ascending."""
     units = nwbfile.units
     if "spike_times" not in units.colnames:
         raise FileError(f"{path} has units without spike times; columns: {', '.join(units.colnames)}.")
@@ -91,10 +93,13 @@ def spike_times(nwbfile, chosen, interval, path) -> list[np.ndarray]:
         times = np.sort(np.asarray(units["spike_times"][row], dtype=np.float64))
         if not np.isfinite(times).all():
             raise FileError(f"{path}: unit {row} has spike times that are not finite; correct the file.")
-        if interval is not None:
-            times = times[np.searchsorted(times, interval[0]) : np.searchsorted(times, interval[1])]
         result.append(times)
     return result
+
+
+def within(times, start: float, stop: float) -> list[np.ndarray]:
+    """Those ascending spike times that lie in an interval, its stop excluded."""
+    return [part[np.searchsorted(part, start) : np.searchsorted(part, stop)] for part in times]
 
 
 def observed_span(nwbfile, chosen, times) -> tuple[float, float, str]:
@@ -105,7 +110,7 @@ def observed_span(nwbfile, chosen, times) -> tuple[float, float, str]:
         return float(edges.min()), float(edges.max()), "the units' observation intervals"
     begins = [float(part[0]) for part in times if len(part)]
     ends = [float(part[-1]) for part in times if len(part)]
-    reason = "the first to the last spike"
+    reason = BY_SPIKES
     if "epochs" in tables(nwbfile):
         table = nwbfile.epochs
         begins.append(float(np.min(table["start_time"].data[:])))

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import NotApplicable
+from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.inference.ridge import solve
 from neurodyn.models.baselines.common import moments, one_of, past_is_complete, positive_number
 from neurodyn.models.pipeline.step import Step, StepFit, with_values
@@ -32,7 +32,7 @@ class HighPass(Step):
     Parameters
     ----------
     cutoff : float
-        Frequency in Hz (per unit of `time`), above 0.
+        Frequency in Hz (per unit of `time`), above 0 and below half the sampling rate.
     method : {"causal", "cosine"}
         See above.
 
@@ -78,7 +78,19 @@ class HighPass(Step):
         -------
         HighPassFit
             The transformation.
+
+        Raises
+        ------
+        ModelError
+            If the cutoff is not below the Nyquist frequency of the recording.
         """
+        nyquist = 0.5 / float(recording.attrs["sampling_interval"])
+        if self.cutoff >= nyquist:
+            raise ModelError(
+                f"HighPass: cutoff is {self.cutoff:g} Hz, but the recording has bins of "
+                f"{float(recording.attrs['sampling_interval']):g} s and so nothing at or above its Nyquist frequency of "
+                f"{nyquist:g} Hz; give a cutoff well below that."
+            )
         mean, _ = moments(*arrays(recording, np.float64))
         return HighPassFit(
             model=self,
