@@ -43,9 +43,7 @@ def existing_file(path, *, folder: bool = False) -> Path:
         if path.parent.is_dir():
             near = difflib.get_close_matches(path.name, [other.name for other in path.parent.iterdir()], n=3)
             place = "the current folder" if path.parent == Path() else f"the folder {path.parent}"
-            hint = (
-                f"did you mean {', '.join(near)}?" if near else f"{place} has none of this or a like name."
-            )
+            hint = f"did you mean {', '.join(near)}?" if near else f"{place} has none of this or a like name."
         else:
             hint = f"the folder {path.parent} does not exist either."
         raise FileError(f"There is no file at {path}: {hint}")
