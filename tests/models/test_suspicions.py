@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurodyn import recording
-from neurodyn.errors import DataWarning, NeurodynWarning
+from neurodyn.errors import DataWarning, NeurodynWarning, RecordingError
 from neurodyn.models import HMM, Pipeline, Standardise
 from neurodyn.models.baselines import Mean
 from neurodyn.models.pipeline import PCA
@@ -74,3 +74,11 @@ def test_an_outlier_leaves_every_number_finite():
 def test_fewer_numbers_than_parameters_are_said():
     with pytest.warns(NeurodynWarning, match="free parameters for 12 observed numbers"):
         HMM(n_states=3).fit(trace(noise(4)), key=0, restarts=1)
+
+
+def test_whole_numbers_called_continuous_are_asked_about():
+    counts = np.random.default_rng(0).poisson(3, (30, 2)).astype(float)
+    with pytest.raises(RecordingError, match="kind='count'"):
+        HMM(n_states=2, emission="poisson").fit(trace(counts), key=0)
+    with pytest.raises(RecordingError, match="which take count"):
+        HMM(n_states=2, emission="poisson").fit(trace(noise()), key=0)

@@ -56,6 +56,13 @@ def emission_for(emission: str | Emission, recording: xr.Dataset) -> Emission:
         return named_emission(BY_KIND[kind])
     wrong = sorted(kinds - emission.kinds)
     if wrong:
+        values = recording["activity"].values
+        counts = (np.isnan(values) | ((values >= 0) & (values == np.floor(values)))).all()
+        if "count" in emission.kinds and wrong == ["continuous"] and counts:
+            raise RecordingError(
+                f"units of kind continuous do not fit {type(emission).__name__} emissions, yet all values are whole "
+                "numbers: if they are counts say so with kind='count' when the recording is made."
+            )
         raise RecordingError(
             f"units of kind {wrong[0]} do not fit {type(emission).__name__} emissions, which take "
             f"{', '.join(sorted(emission.kinds))}; choose emission='auto' or convert the units."
