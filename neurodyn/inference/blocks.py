@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
-from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Shaped
 
 from neurodyn.inference.arrangement import IN_TIME, Arrangement
@@ -187,6 +186,13 @@ def _log(values: Array) -> Array:
     return jnp.where(some, jnp.log(jnp.where(some, values, jnp.ones_like(values))), -jnp.inf)
 
 
+def _log_sum(values: Array) -> Array:
+    """Logarithm of the sum of exponentials over the last axis, as little to compile as can be."""
+    peak = jnp.max(values, axis=-1, keepdims=True)
+    peak = jnp.where(peak > -jnp.inf, peak, jnp.zeros_like(peak))
+    return peak + _log(jnp.sum(jnp.exp(values - peak), axis=-1, keepdims=True))
+
+
 def boundaries(
     matrix: Float[Array, "state state block"], scale: Float[Array, "state block"]
 ) -> tuple[Float[Array, "state block"], Float[Array, "state block"]]:
@@ -199,8 +205,8 @@ def boundaries(
     both = jnp.stack([logs, jnp.flip(logs, 0).swapaxes(1, 2)], axis=1)
 
     def step(message: Array, matrices: Array) -> tuple[Array, Array]:
-        onward = logsumexp(matrices + message[:, None], axis=2)
-        return onward - logsumexp(onward, axis=1, keepdims=True), message
+        onward = _log_sum(matrices + message[:, None])[..., 0]
+        return onward - _log_sum(onward), message
 
     uniform = jnp.full((2, len(scale)), -math.log(len(scale)), scale.dtype)
     messages = jnp.exp(lax.scan(step, uniform, both)[1])

@@ -38,16 +38,18 @@ def prepare_independent(
     """Filled values, mask and the units' averages, half an event away from 0 and `highest`."""
     values, mask = np.asarray(values), np.asarray(mask, bool)
     dtype = working_dtype(values)
-    filled = np.where(mask, values, 0).astype(dtype)
+    complete = bool(mask.all())
+    # A copy in any case: the device may otherwise share its memory with the host's array.
+    filled = values.astype(dtype) if complete else np.where(mask, values, 0).astype(dtype)
     seen = any_observed(mask)
-    count = mask.sum(axis=0)
+    count = np.full(mask.shape[1], len(mask)) if complete else mask.sum(axis=0)
     total = filled.sum(axis=0, dtype=float)
     ceiling = np.maximum(highest * np.maximum(count, 1) - 0.5, 0.5)
     average = np.clip(total, 0.5, ceiling) / np.maximum(count, 1)
     return IndependentData(
         values=jnp.asarray(filled),
         seen=jnp.asarray(seen),
-        mask=None if np.array_equal(seen, all_observed(mask)) else jnp.array(mask),
+        mask=None if complete or np.array_equal(seen, all_observed(mask)) else jnp.array(mask),
         offset=jnp.asarray(np.zeros(len(values)) if offset is None else offset, dtype),
         average=jnp.asarray(average, dtype),
     )
@@ -57,7 +59,7 @@ def check_whole_numbers(values: np.ndarray, mask: np.ndarray, highest: float | i
     """Raise when an observed value is not an integer between 0 and `highest`."""
     for first in range(0, len(values), _HOST_CHUNK):
         part = slice(first, first + _HOST_CHUNK)
-        seen = np.where(mask[part], values[part], 0)
+        seen = values[part] if mask[part].all() else np.where(mask[part], values[part], 0)
         wrong = ~((seen >= 0) & (seen <= highest) & (seen == np.floor(seen)))
         if wrong.any():
             row, unit = (int(i[0]) for i in np.nonzero(wrong))

@@ -145,7 +145,7 @@ def _log_factorials(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     result = np.zeros(len(values))
     for first in range(0, len(values), _HOST_CHUNK):
         part = slice(first, first + _HOST_CHUNK)
-        counts = np.where(mask[part], values[part], 0)
+        counts = values[part] if mask[part].all() else np.where(mask[part], values[part], 0)
         highest = counts.max(initial=0)
         if highest < _TABLE:
             table = gammaln(np.arange(int(highest) + 1) + 1.0)
