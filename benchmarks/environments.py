@@ -1,6 +1,6 @@
 """One virtual environment per peer below `benchmarks/envs`, made from package names alone.
 
-python -m benchmarks.environments [hmmlearn] [dynamax] [ssm]
+python -m benchmarks.environments [hmmlearn] [dynamax] [ssm] [nemos]
 """
 
 import hashlib
@@ -24,6 +24,7 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("scikit-learn<1.4", "matplotlib<3.8", "tqdm", "seaborn<0.13"),
         ("--no-build-isolation", "--no-deps", "ssm==0.0.1"),
     ),
+    "nemos": (("nemos>=0.2",),),
 }
 PROOF = {
     "hmmlearn": "from hmmlearn.hmm import GaussianHMM, PoissonHMM",
@@ -32,8 +33,9 @@ PROOF = {
         "import autograd.scipy.misc as m, autograd.scipy.special as s; m.logsumexp = s.logsumexp; "
         "import ssm; ssm.HMM(2, 3, observations='poisson')"
     ),
+    "nemos": "from nemos.glm import PopulationGLM",
 }
-SHOWN = ("hmmlearn", "dynamax", "ssm", "jax", "jaxlib", "numpy", "scipy", "numba", "autograd")
+SHOWN = ("hmmlearn", "dynamax", "ssm", "nemos", "jax", "jaxlib", "numpy", "scipy", "numba", "autograd")
 PIP_SECONDS = 1800
 
 

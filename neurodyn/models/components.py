@@ -1,4 +1,4 @@
-"""Parts of models that are saved by registered name: emissions and steps of a pipeline."""
+"""Parts of models that are saved by registered name: emissions, steps of a pipeline, bases, priors."""
 
 import importlib
 
@@ -13,6 +13,16 @@ COMPONENTS = {
     "poisson": "neurodyn.inference.emissions:Poisson",
     "bernoulli": "neurodyn.inference.emissions:Bernoulli",
     "categorical": "neurodyn.inference.emissions:Categorical",
+    "lags": "neurodyn.inference.bases:Lags",
+    "exponential": "neurodyn.inference.bases:Exponential",
+    "raised_cosine": "neurodyn.inference.bases:RaisedCosine",
+    "b_spline": "neurodyn.inference.bases:BSpline",
+    "learnt_kernel": "neurodyn.inference.bases:LearntKernel",
+    "combined_basis": "neurodyn.inference.bases:Combined",
+    "ridge": "neurodyn.inference.glm.priors:Ridge",
+    "group_lasso": "neurodyn.inference.glm.priors:GroupLasso",
+    "gaussian_prior": "neurodyn.inference.glm.priors:GaussianPrior",
+    "one_hot_prior": "neurodyn.inference.glm.priors:OneHotPrior",
     "standardise": "neurodyn.models.pipeline:Standardise",
     "pca": "neurodyn.models.pipeline:PCA",
     "time_delay_embedding": "neurodyn.models.pipeline:TimeDelayEmbedding",

@@ -12,6 +12,8 @@ ENTRY_POINT_GROUP = "neurodyn.models"
 
 BUILT_IN = {
     "hmm": "neurodyn.models.hmm:HMM",
+    "glm": "neurodyn.models.glm:GLM",
+    "switching_glm": "neurodyn.models.glm:SwitchingGLM",
     "mean": "neurodyn.models.baselines:Mean",
     "persistence": "neurodyn.models.baselines:Persistence",
     "ar_ridge": "neurodyn.models.baselines:ARRidge",

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from neurodyn import recording
+from neurodyn.inference.bases import Exponential
 from neurodyn.models import registry
 from neurodyn.models.base import Model
 from neurodyn.models.pipeline import PCA, HighPass, Standardise, TimeDelayEmbedding
@@ -114,6 +115,13 @@ EXAMPLES: dict[str, Example] = {
         single_precision_counts,
         options={"restarts": 1, "max_iterations": 10},
         tolerance=1e-3,
+    ),
+    "glm": Example(lambda: registry.create("glm"), single_precision_counts, tolerance=2e-3),
+    "switching_glm": Example(
+        lambda: registry.create("switching_glm", n_states=2, coupling=Exponential(2)),
+        single_precision_counts,
+        options={"restarts": 1, "max_iterations": 15},
+        tolerance=2e-3,
     ),
     "pipeline": Example(
         lambda: registry.create(

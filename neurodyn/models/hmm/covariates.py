@@ -9,14 +9,16 @@ from neurodyn.errors import RecordingError
 from neurodyn.recording import covariate_arrays
 
 
-def transition_covariates(recording: xr.Dataset, names: Names[str]) -> np.ndarray:
+def transition_covariates(
+    recording: xr.Dataset, names: Names[str], what: str = "the transitions"
+) -> np.ndarray:
     """What is known of each covariate when the chain moves into a bin, shape ``(trial, time, covariate)``.
 
     A covariate that becomes available only after the response of its bin counts from the next bin on.
     """
     if "covariates" not in recording:
         raise RecordingError(
-            f"the recording has no covariates, but the transitions depend on {', '.join(names)}; add them with "
+            f"the recording has no covariates, but {what} depend on {', '.join(names)}; add them with "
             "neurodyn.recording.make(..., covariates=...)."
         )
     known = recording["covariate"].values.tolist()
@@ -30,7 +32,7 @@ def transition_covariates(recording: xr.Dataset, names: Names[str]) -> np.ndarra
         position = np.argwhere(~seen)[0]
         raise RecordingError(
             f"covariate {names[int(position[2])]!r} is NaN at trial {int(position[0])}, time bin {int(position[1])}; "
-            "transitions need finite covariates: fill it or restrict the recording."
+            f"{what} need finite covariates: fill it or restrict the recording."
         )
     available = recording["available"].sel(covariate=list(names)).values
     for index in np.flatnonzero(available == "after"):

@@ -1,0 +1,1 @@
+"""Generalised linear models of spikes and of choices, beside the peers."""

@@ -1,0 +1,208 @@
+"""Damped Newton steps for all units and states at once, by conjugate gradients that share one design.
+
+The curvature matrix of unit n in state s is the features' second moments weighted bin by bin. None of these
+matrices is formed: products with all of them are two matrix products over the recording. Conjugate gradients are
+preconditioned with the second moments of each state (one eigendecomposition for all units) scaled by each unit's
+mean curvature.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from neurodyn.inference.compilation import light_jit
+from neurodyn.inference.glm.design import Design, Weights
+from neurodyn.inference.glm.families import Family
+from neurodyn.inference.glm.passes import Slopes, curvature_product, slopes
+from neurodyn.inference.glm.penalty import (
+    Penalty,
+    penalty_gradient,
+    penalty_product,
+    penalty_value,
+    project,
+)
+
+TINY = 1e-30
+JITTER = 1e-6
+
+
+class Spectrum(NamedTuple):
+    """Eigenvalues ``(state, feature)`` and vectors ``(state, feature, feature)`` of the features' second moments."""
+
+    values: Array
+    vectors: Array
+
+
+class Step(NamedTuple):
+    """What a Newton step proposes.
+
+    Parameters
+    ----------
+    direction : Weights
+        Where to go.
+    value : (chunk, unit)
+        Expected log-likelihood where the step begins.
+    penalty : (unit,)
+        Penalty there.
+    gain : (unit,)
+        Slope of the objective along the direction.
+    spectrum : Spectrum
+        To be used again.
+    average : (state, unit)
+        Mean curvature.
+    products : scalar
+        Products with the curvature made.
+    """
+
+    direction: Weights
+    value: Array
+    penalty: Array
+    gain: Array
+    spectrum: Spectrum
+    average: Array
+    products: Array
+
+
+def inner(left: Weights, right: Weights) -> Float[Array, " unit"]:
+    """Inner product unit by unit."""
+    return (left.shared * right.shared).sum(axis=(0, 1)) + (left.own * right.own).sum(axis=(0, 1))
+
+
+def scaled(weights: Weights, factor: Float[Array, " unit"]) -> Weights:
+    """Every unit's weights times its factor."""
+    return jax.tree.map(lambda leaf: leaf * factor, weights)
+
+
+def added(left: Weights, right: Weights) -> Weights:
+    """Sum of two sets of weights."""
+    return jax.tree.map(jnp.add, left, right)
+
+
+def spectrum_of(moments: Float[Array, "state feature feature"]) -> Spectrum:
+    """Eigendecomposition of the second moments, negative rounding errors removed."""
+    values, vectors = jnp.linalg.eigh(moments)
+    return Spectrum(jnp.maximum(values, 0), vectors)
+
+
+def _preconditioner(found: Slopes, spectrum: Spectrum, penalty: Penalty):
+    """An approximate inverse of the curvature with the prior."""
+    total = penalty.precision.shared + penalty.pooled.shared
+    count = jnp.maximum(penalty.allowed.shared.sum(axis=0), 1)
+    prior = (jnp.minimum(total, 1e6) * penalty.allowed.shared).sum(axis=0) / count  # (state, unit)
+    typical = spectrum.values.mean(axis=1)[:, None] * found.average
+    prior = jnp.minimum(prior, typical + total.min(axis=0) + 1.0) + JITTER * typical + TINY
+    stiff = jnp.maximum(total - prior, 0) / (typical + prior)
+    damping = jax.lax.rsqrt(1 + stiff)  # (feature, state, unit)
+    own_total = (penalty.precision.own + penalty.pooled.own).transpose(1, 2, 0)
+    n_own = own_total.shape[2]
+
+    def apply(residual: Weights) -> Weights:
+        inside = jnp.einsum("sfe,fsn->esn", spectrum.vectors, residual.shared * damping)
+        inside = inside / (spectrum.values.T[:, :, None] * found.average + prior)
+        shared = jnp.einsum("sfe,esn->fsn", spectrum.vectors, inside) * damping
+        own = residual.own
+        if n_own:
+            matrix = found.own_moments + jax.vmap(jax.vmap(jnp.diag))(own_total)
+            level = jnp.trace(matrix, axis1=2, axis2=3)[..., None, None] * JITTER + TINY
+            solved = jnp.linalg.solve(
+                matrix + level * jnp.eye(n_own, dtype=matrix.dtype),
+                residual.own.transpose(1, 2, 0)[..., None],
+            )
+            own = solved[..., 0].transpose(2, 0, 1)
+        return project(Weights(shared, own), penalty)
+
+    return apply
+
+
+@light_jit(static_argnames=("family", "renew"))
+def newton_step(
+    weights: Weights,
+    scale: Array,
+    design: Design,
+    posterior: Array,
+    penalty: Penalty,
+    spectrum: Spectrum,
+    products: Array,
+    tolerance: Array,
+    *,
+    family: Family,
+    renew: bool,
+) -> Step:
+    """Newton direction of the penalised expected log-likelihood of every unit.
+
+    Parameters
+    ----------
+    weights : Weights
+        Where to begin.
+    scale : (N,)
+        Scale of the family.
+    design : Design
+        The recording.
+    posterior : (T, S)
+        Probability of every state in every bin.
+    penalty : Penalty
+        The prior.
+    spectrum : Spectrum
+        From an earlier step, unless `renew`.
+    products : scalar
+        Most products with the curvature.
+    tolerance : scalar
+        Residual over gradient, in the preconditioner's norm, at which a unit is done.
+    family : Family
+        Observation model.
+    renew : bool
+        Compute the second moments anew.
+
+    Returns
+    -------
+    Step
+        The direction and what is needed to judge it.
+    """
+    found = slopes(weights, scale, design, posterior, family, moments=renew)
+    spectrum = spectrum_of(found.moments) if renew else spectrum
+    curvature = found.curvature
+    gradient = jax.tree.map(jnp.subtract, found.gradient, penalty_gradient(weights, penalty))
+    gradient = project(gradient, penalty)
+    precondition = _preconditioner(found, spectrum, penalty)
+
+    def curve(direction: Weights) -> Weights:
+        whole = added(
+            curvature_product(direction, design, curvature), penalty_product(direction, penalty)
+        )
+        return project(whole, penalty)
+
+    first = precondition(gradient)
+    start_size = inner(gradient, first)
+
+    def going(state: tuple) -> Bool[Array, ""]:
+        _, _, _, size, done = state
+        return (done < products) & jnp.any(size > tolerance**2 * start_size + TINY)
+
+    def advance(state: tuple) -> tuple:
+        solution, residual, search, size, done = state
+        image = curve(search)
+        bend = inner(search, image)
+        live = (size > tolerance**2 * start_size + TINY) & (bend > TINY)
+        length = jnp.where(live, size / jnp.where(live, bend, 1), 0)
+        solution = added(solution, scaled(search, length))
+        residual = added(residual, scaled(image, -length))
+        turned = precondition(residual)
+        following = jnp.maximum(inner(residual, turned), 0)
+        ratio = jnp.where(live, following / jnp.maximum(size, TINY), 0)
+        search = added(turned, scaled(search, ratio))
+        return solution, residual, search, jnp.where(live, following, 0 * size), done + 1
+
+    zero = jax.tree.map(jnp.zeros_like, weights)
+    state = (zero, gradient, first, start_size, jnp.zeros((), jnp.int32))
+    solution, _, _, _, done = jax.lax.while_loop(going, advance, state)
+    return Step(
+        solution,
+        found.value,
+        penalty_value(weights, penalty),
+        inner(gradient, solution),
+        spectrum,
+        found.average,
+        done,
+    )

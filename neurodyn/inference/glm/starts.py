@@ -1,0 +1,142 @@
+"""Where expectation-maximisation begins: windows of a pooled model's scores, grouped by k-means.
+
+The score of one pooled model (residual times feature) says in which direction the weights would have to move in a
+bin. Summed over a window it tells states apart that differ in their couplings, not only in their rates.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from neurodyn.inference.compilation import light_jit
+from neurodyn.inference.glm.design import Design, Weights, rows_of
+from neurodyn.inference.glm.families import Family
+from neurodyn.inference.glm.passes import linear_predictor
+from neurodyn.inference.initialise import kmeans
+
+WINDOWS = (20, 10, 40, 5)
+COMPONENTS = 20
+LARGEST_EXACT = 1024
+TRIES = 10
+
+
+@light_jit(static_argnames=("family", "n_windows", "exact"))
+def window_scores(
+    weights: Weights,
+    scale: Array,
+    design: Design,
+    window: Int[Array, " time"],
+    left: Float[Array, "unit sketch"],
+    right: Float[Array, "feature sketch"],
+    *,
+    family: Family,
+    n_windows: int,
+    exact: bool,
+) -> Float[Array, "window number"]:
+    """Scores of a pooled model summed over windows: every residual x feature, or a random sketch of them."""
+
+    def one(carry: Array, index: Array) -> tuple[Array, None]:
+        rows = rows_of(design, index)
+        eta = linear_predictor(weights, rows)
+        _, score, curvature = family.derivatives(eta, rows.targets[:, None], scale)
+        known = rows.seen[:, None] if rows.mask is None else rows.mask
+        score = jnp.where(known, (score / jnp.sqrt(jnp.maximum(curvature, 1e-3)))[:, 0], 0)
+        if exact:
+            table = jnp.einsum("tn,tf->tnf", score, rows.features).reshape(design.chunk, -1)
+        else:
+            table = (score @ left) * (rows.features @ right)
+        where = jax.lax.dynamic_slice_in_dim(window, index * design.chunk, design.chunk)
+        return carry + jax.ops.segment_sum(table, where, n_windows + 1), None
+
+    size = left.shape[0] * right.shape[0] if exact else left.shape[1]
+    start = jnp.zeros((n_windows + 1, size), weights.shared.dtype)
+    return jax.lax.scan(one, start, jnp.arange(design.n_chunks))[0][:-1]
+
+
+def windows_of(since: Int[np.ndarray, " time"], valid: np.ndarray, length: int) -> tuple[np.ndarray, int]:
+    """Number of every bin's window, cut anew in every trial; padding gets the number of windows."""
+    begins = (since % length == 0) & valid
+    number = np.cumsum(begins) - 1
+    count = int(begins.sum())
+    return np.where(valid, number, count), count
+
+
+def score_labels(
+    key: int,
+    weights: Weights,
+    scale: Array,
+    design: Design,
+    since: np.ndarray,
+    valid: np.ndarray,
+    family: Family,
+    n_states: int,
+    length: int,
+) -> Int[np.ndarray, " time"]:
+    """A state for every bin from the windowed scores of a pooled model.
+
+    Parameters
+    ----------
+    key : int
+        Seed.
+    weights, scale
+        The pooled model, with one state.
+    design : Design
+        The recording.
+    since, valid : ndarray, (T,)
+        Bins since the trial's first; False in the padding.
+    family : Family
+        Observation model.
+    n_states : int
+        Groups.
+    length : int
+        Bins of a window.
+
+    Returns
+    -------
+    ndarray of int, (T,)
+        Labels.
+    """
+    rng = np.random.default_rng(key)
+    window, count = windows_of(since, valid, length)
+    n_units, n_features = design.targets.shape[1], design.n_features
+    exact = n_units * n_features <= LARGEST_EXACT
+    dtype = design.targets.dtype
+    left = np.eye(n_units) if exact else rng.choice([-1.0, 1.0], (n_units, LARGEST_EXACT))
+    right = np.eye(n_features) if exact else rng.choice([-1.0, 1.0], (n_features, LARGEST_EXACT))
+    # The number of windows is rounded up, so that folds share what was compiled.
+    room = 1 << max(count - 1, 1).bit_length()
+    table = window_scores(
+        weights,
+        scale,
+        design,
+        jnp.asarray(np.where(valid, window, room), jnp.int32),
+        jnp.asarray(left, dtype),
+        jnp.asarray(right, dtype),
+        family=family,
+        n_windows=room,
+        exact=exact,
+    )
+    scores = np.asarray(table, float)[:count]
+    sizes = np.bincount(window[valid], minlength=count)[:count]
+    scores = scores / np.sqrt(np.maximum(sizes, 1))[:, None]
+    deviation = scores.std(axis=0)
+    scores = (scores - scores.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1.0)
+    reduced = principal(scores, COMPONENTS)
+    if count <= n_states:
+        labels = np.arange(count) % n_states
+    else:
+        labels = kmeans(key, reduced, n_states, restarts=TRIES, standardised=True).labels[0]
+    return np.where(valid, np.append(labels, 0)[window], 0)
+
+
+def principal(table: Float[np.ndarray, "row column"], n_components: int) -> Float[np.ndarray, "row component"]:
+    """Leading principal components of centred rows, by the smaller of the two second-moment matrices."""
+    rows, columns = table.shape
+    n_components = min(n_components, rows, columns)
+    if columns <= rows:
+        values, vectors = np.linalg.eigh(table.T @ table)
+        return table @ vectors[:, np.argsort(values)[::-1][:n_components]]
+    values, vectors = np.linalg.eigh(table @ table.T)
+    order = np.argsort(values)[::-1][:n_components]
+    return vectors[:, order] * np.sqrt(np.maximum(values[order], 0))

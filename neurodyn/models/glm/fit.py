@@ -1,0 +1,341 @@
+"""Fitted generalised linear models and their verbs."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from neurodyn.errors import ModelError
+from neurodyn.inference.compilation import light_jit
+from neurodyn.inference.glm.design import Design
+from neurodyn.inference.glm.families import Family, GaussianFamily
+from neurodyn.inference.glm.fill import forecast, mixture
+from neurodyn.inference.glm.passes import state_likelihoods
+from neurodyn.inference.glm.switching import Chain, Parameters
+from neurodyn.inference.message_passing import Messages, checked_messages, predict_states
+from neurodyn.inference.viterbi import viterbi
+from neurodyn.models.base import Prediction
+from neurodyn.models.glm.graphs import coupling_graph, coupling_kernels
+from neurodyn.models.glm.problem import (
+    Problem,
+    from_dataset,
+    grid_of,
+    named_family,
+    problem_of,
+    regressors_of,
+)
+from neurodyn.models.hmm.states import match_paths, stationary_distribution
+from neurodyn.models.verbs import HasInfer, HasLogLikelihood, HasSimulate, exact_by_reach
+from neurodyn.recording import arrays
+
+if TYPE_CHECKING:
+    import networkx
+
+
+@light_jit(static_argnames=("guard",))
+def _checked(
+    likelihood: jax.Array, parameters: Parameters, chain: Chain, *, guard: bool
+) -> tuple[Messages, jax.Array]:
+    """Messages of a flat sequence, and whether underflow left them right."""
+    return checked_messages(
+        likelihood, parameters.transition, parameters.initial, chain.start, valid=chain.valid, guard=guard
+    )
+
+
+@light_jit()
+def _path(likelihood: jax.Array, parameters: Parameters, chain: Chain) -> jax.Array:
+    """Most probable path."""
+    return viterbi(likelihood, parameters.transition, parameters.initial, chain.start).path
+
+
+@dataclasses.dataclass(frozen=True)
+class _Passed:
+    """A recording after message passing."""
+
+    problem: Problem
+    design: Design
+    parameters: Parameters
+    likelihood: jax.Array
+    messages: Messages
+    offset: np.ndarray  # of every flat bin
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _CoupledFit(HasLogLikelihood, HasSimulate):
+    """What fits of one state and of several have in common."""
+
+    @property
+    def family(self) -> Family:
+        """The observation model the fit resolved to."""
+        model: Any = self.model
+        return named_family(model.observation, model.link, model.ceiling)
+
+    @property
+    def n_states(self) -> int:
+        """Number of states."""
+        return int(self.parameters.sizes["state"])
+
+    def _kernels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Basis functions of coupling and own history, as fitted."""
+        data = self.parameters
+        kernel = data["kernel"].values if "kernel" in data else np.zeros((0, 0))
+        own = data["history_kernel"].values if "history_kernel" in data else np.zeros((0, 0))
+        return kernel, own
+
+    def _reference(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Moments that standardised continuous values."""
+        if "reference_mean" not in self.parameters:
+            return None
+        return self.parameters["reference_mean"].values, self.parameters["reference_deviation"].values
+
+    def _silent(self) -> np.ndarray:
+        """Units that are nobody's regressor, so that their missing values matter to no one."""
+        silent = np.ones(self.parameters.sizes["unit"], bool)
+        if "weight" in self.parameters:
+            silent &= (self.parameters["weight"] == 0).all(("state", "target", "basis")).values
+        if "history_weight" in self.parameters:
+            silent &= (self.parameters["history_weight"] == 0).all(("state", "history_basis")).values
+        return silent
+
+    def bare(self, dtype: Any = np.float32) -> Parameters:
+        """Parameters as bare arrays, the initial distribution being the one that scoring starts from.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Floating type.
+
+        Returns
+        -------
+        Parameters
+            ``initial`` (state,), ``transition`` (state, state), ``weights``, ``scale`` (unit,).
+        """
+        found = from_dataset(self.parameters, dtype)
+        if int(self.parameters["trial_start"]):
+            return found
+        stationary = stationary_distribution(self.parameters["transition"].values)
+        return found._replace(initial=jnp.asarray(stationary, found.transition.dtype))
+
+    def _problem(self, recording: xr.Dataset) -> tuple[Problem, Design, Parameters]:
+        """The recording on the flat axis, missing regressors at their expectation."""
+        family = self.family
+        model: Any = self.model
+        grid = grid_of(recording, model.covariates, family, self._reference())
+        kernel, own_kernel = self._kernels()
+        problem = problem_of(grid, kernel, own_kernel, self._silent(), strip=False)
+        parameters = self.bare(grid.values.dtype)
+        level = np.zeros(grid.values.shape[2])
+        values = regressors_of(grid, problem.silent, parameters, problem.kernels, family, level)
+        return problem, problem.design(values, self.n_states), parameters
+
+    def _pass(self, recording: xr.Dataset) -> _Passed:
+        """Message passing over a recording."""
+        problem, design, parameters = self._problem(recording)
+        family, layout = self.family, problem.layout
+        likelihood = state_likelihoods(parameters.weights, parameters.scale, design, family=family)
+        messages, trusted = _checked(likelihood, parameters, problem.chain, guard=False)
+        if not bool(trusted):
+            messages, _ = _checked(likelihood, parameters, problem.chain, guard=True)
+        values = np.where(layout.mask, layout.values, 0)
+        terms = family.data_terms(values)
+        reference = self._reference()
+        if reference is not None:
+            terms = terms - np.log(reference[1])
+        offset = np.where(layout.mask, terms, 0).sum(axis=1)
+        return _Passed(problem, design, parameters, likelihood, messages, offset)
+
+    def _predict(
+        self, recording: xr.Dataset, *, mode: str, horizon: int, key: jax.Array | None
+    ) -> Prediction:
+        """Mixture over states of each state's expectation."""
+        if key is not None:
+            return self._predict_by_paths(recording, mode=mode, horizon=horizon, key=key)
+        passed = self._pass(recording)
+        family, layout = self.family, passed.problem.layout
+        parameters, messages, chain = passed.parameters, passed.messages, passed.problem.chain
+        if mode == "past" and horizon > 1:
+            mean, variance = forecast(
+                parameters, messages.filtered, passed.design, chain.start, family=family, horizon=horizon
+            )
+        else:
+            if mode == "past":
+                chance = predict_states(
+                    messages.filtered, parameters.transition, parameters.initial, chain.start, 1
+                )
+            else:
+                chance = messages.smoothed if mode == "all" else messages.filtered
+            mean, variance = mixture(parameters, chance, passed.design, family=family)
+        mean, variance = layout.scatter(np.asarray(mean)), layout.scatter(np.asarray(variance))
+        return self._in_units(mean, variance)
+
+    def _in_units(self, mean: np.ndarray, variance: np.ndarray) -> Prediction:
+        """Back from standardised values."""
+        reference = self._reference()
+        if reference is not None and isinstance(self.family, GaussianFamily):
+            mean = (reference[0] + reference[1] * mean).astype(mean.dtype)
+            variance = (np.square(reference[1]) * variance).astype(variance.dtype)
+        return Prediction(mean, variance)
+
+    def _predict_by_paths(
+        self, recording: xr.Dataset, *, mode: str, horizon: int, key: jax.Array
+    ) -> Prediction:
+        """Average over simulated paths of what is missing."""
+        from neurodyn.models.glm.paths import average_paths
+
+        return self._in_units(*average_paths(self, recording, mode=mode, horizon=horizon, key=key))
+
+    def _exact_terms(self, recording: xr.Dataset) -> np.ndarray:
+        """Exact where the regressors were observed."""
+        mask = arrays(recording).mask | self._silent()
+        return exact_by_reach(mask, self.model.reach) | ~arrays(recording).mask.any(axis=2)
+
+    def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
+        """Log normalisers of the forward pass."""
+        passed = self._pass(recording)
+        flat = np.asarray(passed.messages.log_normalizer, np.float64) + passed.offset
+        return passed.problem.layout.scatter(flat)
+
+    def coupling(self) -> xr.DataArray:
+        """Coupling of every pair as a function of lag: weights times basis functions.
+
+        Returns
+        -------
+        xr.DataArray
+            ``(state, target, source, lag)``, on the linear predictor per unit of the source's value (a spike); lag in bins.
+
+        Raises
+        ------
+        ModelError
+            If the model has no coupling.
+        """
+        return coupling_kernels(self.parameters)
+
+    def graph(self, state: int = 0, *, threshold: float = 0.0) -> "networkx.DiGraph":
+        """The couplings of one state as a directed graph from source to target.
+
+        Parameters
+        ----------
+        state : int
+            State.
+        threshold : float
+            Edges whose summed coupling is at most this, in absolute value, are left out.
+
+        Returns
+        -------
+        networkx.DiGraph
+            Nodes carry the units' coordinates; edges ``weight`` (coupling summed over lags) and ``kind``
+            (excitatory or inhibitory).
+
+        Raises
+        ------
+        ModelError
+            If the model has no coupling, or there is no such state.
+        """
+        return coupling_graph(self.parameters, state, threshold)
+
+    def _simulate(self, n_time: int, n_trials: int, key: jax.Array, options: dict[str, Any]) -> xr.Dataset:
+        """Ancestral sampling, bin after bin; covariates need the option ``covariates``, a recording that has them."""
+        from neurodyn.models.glm.paths import simulate
+
+        given = options.pop("covariates", None)
+        if options:
+            raise ModelError(f"simulate got the unknown option {sorted(options)[0]!r}; it takes covariates.")
+        return simulate(self, n_time, n_trials, key, given)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class GLMFit(_CoupledFit):
+    """Generalised linear model with learnt parameters.
+
+    ``parameters`` holds ``bias`` (state, unit), ``weight`` (state, target, source, basis), ``history_weight`` (state,
+    unit, history_basis), ``covariate_weight`` (state, unit, covariate) as far as the model has them, the basis
+    functions ``kernel`` (lag, basis), and ``scale`` (unit: dispersion, variance or ceiling). The dimension ``state``
+    has length 1.
+
+    See Also
+    --------
+    neurodyn.models.GLM : the model and its hyperparameters.
+    """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class SwitchingGLMFit(_CoupledFit, HasInfer):
+    """State-switching generalised linear model with learnt parameters.
+
+    ``parameters`` holds what those of `GLMFit` do, with one entry a state, ``initial`` (state), ``transition`` (state,
+    state_next), and under a one-hot prior ``connectome`` (target, source, category): the probability of
+    {inhibitory, none, excitatory} shared by all states, and ``connection_probability`` of every state. States are
+    ordered by their share of time.
+
+    See Also
+    --------
+    neurodyn.models.SwitchingGLM : the model and its hyperparameters.
+    """
+
+    def _infer(self, recording: xr.Dataset) -> xr.Dataset:
+        """State probabilities and the most probable path."""
+        passed = self._pass(recording)
+        layout = passed.problem.layout
+        path = _path(passed.likelihood, passed.parameters, passed.problem.chain)
+        activity = recording["activity"]
+        dims = tuple(dim for dim in activity.dims if dim != "unit")
+        coords = {name: coord for name, coord in activity.coords.items() if set(coord.dims) <= set(dims)}
+        probability = layout.scatter(np.asarray(passed.messages.smoothed))
+        states = layout.scatter(np.asarray(path).astype(np.int64))
+        if "trial" not in dims:
+            probability, states = probability[0], states[0]
+        result = xr.Dataset(
+            {"state_probability": ((*dims, "state"), probability), "state_path": (dims, states)},
+            coords={**coords, "state": self.parameters["state"].values},
+        )
+        result.attrs["sampling_interval"] = recording.attrs.get("sampling_interval", 1.0)
+        return result
+
+    def match(self, other: "SwitchingGLMFit", recording: xr.Dataset) -> "SwitchingGLMFit":
+        """Relabel another fit's states so that they agree best with this one's on a recording.
+
+        Parameters
+        ----------
+        other : SwitchingGLMFit
+            A fit with the same number of states.
+        recording : xr.Dataset
+            Recording on which likeliest states are compared (Hungarian matching).
+
+        Returns
+        -------
+        SwitchingGLMFit
+            `other` with its states permuted.
+
+        Raises
+        ------
+        ModelError
+            If the numbers of states differ.
+        """
+        if other.n_states != self.n_states:
+            raise ModelError(
+                f"cannot match {other.n_states} states to {self.n_states}; fit both with the same n_states."
+            )
+        mine = self.infer(recording)["state_probability"].argmax("state").values.ravel()
+        theirs = other.infer(recording)["state_probability"].argmax("state").values.ravel()
+        return other.permute_states(match_paths(mine, theirs, self.n_states)[0])
+
+    def permute_states(self, order: Any) -> "SwitchingGLMFit":
+        """Relabel the states.
+
+        Parameters
+        ----------
+        order : array_like of int, shape (state,)
+            New state i is old state ``order[i]``.
+
+        Returns
+        -------
+        SwitchingGLMFit
+            The same model, relabelled.
+        """
+        order = np.asarray(order, int)
+        moved = self.parameters.isel(state=order, state_next=order)
+        moved = moved.assign_coords(state=np.arange(len(order)), state_next=np.arange(len(order)))
+        return dataclasses.replace(self, parameters=moved)
