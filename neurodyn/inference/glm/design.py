@@ -31,7 +31,7 @@ class Weights(NamedTuple):
     """
 
     shared: Float[Array, "feature state unit"]
-    own: Float[Array, "function state unit"]
+    own: Float[Array, "own_function state unit"]
 
 
 class Design(eqx.Module):
@@ -44,7 +44,7 @@ class Design(eqx.Module):
     since: Int[Array, " time"]  # bins since the trial's first
     covariates: Float[Array, "time covariate"]
     kernel: Float[Array, "lag function"]  # of the coupling
-    own_kernel: Float[Array, "lag function"]  # of a unit's own history
+    own_kernel: Float[Array, "own_lag own_function"]  # of a unit's own history
     features: Float[Array, "time feature"] | None
     chunk: int = eqx.field(static=True)
 

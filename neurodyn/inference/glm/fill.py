@@ -19,7 +19,7 @@ class Kernels(NamedTuple):
     """Basis functions of the coupling and of the own history, newest lag first, ``(lag, function)``."""
 
     coupling: Float[Array, "lag function"]
-    own: Float[Array, "lag function"]
+    own: Float[Array, "own_lag own_function"]
 
 
 def history_predictor(
@@ -181,9 +181,7 @@ def forecast(
 
     for step in range(1, horizon + 1):
         coupling = through(design.kernel, step).reshape(n_time, -1)
-        table = jnp.concatenate(
-            [coupling, design.covariates, jnp.ones((n_time, 1), observed.dtype)], axis=1
-        )
+        table = jnp.concatenate([coupling, design.covariates, jnp.ones((n_time, 1), observed.dtype)], axis=1)
         eta = (table @ weights.shared.reshape(n_features, -1)).reshape(n_time, n_states, n_units)
         if weights.own.shape[0]:
             eta = eta + jnp.einsum("tbn,bsn->tsn", through(design.own_kernel, step), weights.own)

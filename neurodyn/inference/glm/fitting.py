@@ -151,8 +151,8 @@ class Outcome:
     best: Run
     runs: list[Run]
     prior: PriorState
+    design: Design
     one_hot: OneHot | None = None
-    design: Design | None = None
 
 
 def start_runs(
@@ -177,7 +177,9 @@ def start_runs(
             setup.n_states,
             length,
         )
-        found.append((widened(pooled, setup.n_states), posterior_of(labels, setup.valid, setup.n_states, dtype)))
+        found.append(
+            (widened(pooled, setup.n_states), posterior_of(labels, setup.valid, setup.n_states, dtype))
+        )
     return found
 
 
@@ -254,9 +256,9 @@ def fit_all(
             best = run_once(setup, design, best.parameters, None, settings, prior)
             if best.interrupted:
                 break
-    outcome = Outcome(best, runs, prior, None, design)
+    outcome = Outcome(best, runs, prior, design)
     if isinstance(setup.prior, OneHotPrior) and not best.interrupted:
-        outcome = harden(key, setup, outcome, settings)
+        outcome = harden(key, setup, setup.prior, outcome, settings)
     return outcome
 
 
@@ -274,7 +276,9 @@ def finished(
         if runs[-1].interrupted:
             break
     if screen and not runs[-1].interrupted and settings.max_iterations > SCREEN:
-        order = np.argsort([-(run.objective[-1] if run.objective else -np.inf) for run in runs], kind="stable")
+        order = np.argsort(
+            [-(run.objective[-1] if run.objective else -np.inf) for run in runs], kind="stable"
+        )
         rest = dataclasses.replace(settings, max_iterations=settings.max_iterations - SCREEN)
         for index in order[:SURVIVORS]:
             if runs[index].converged:
@@ -289,26 +293,21 @@ def finished(
     return runs, priors[int(np.argmax(scores))]
 
 
-def harden(key: int, setup: Setup, outcome: Outcome, settings: Settings) -> Outcome:
+def harden(key: int, setup: Setup, prior: OneHotPrior, outcome: Outcome, settings: Settings) -> Outcome:
     """One-hot categories around the Gaussian fit, then the weights of present couplings without shrinkage."""
-    prior = setup.prior
-    assert isinstance(prior, OneHotPrior)
     design, run = outcome.design, outcome.best
-    assert design is not None
     shape, inside = setup.shape, setup.shape.n_coupling
     parameters = run.parameters
     posterior = run.posterior * jnp.asarray(setup.chain.valid, run.posterior.dtype)[:, None]
     gradient, curvature = exact_curvature(
         parameters.weights, parameters.scale, design, posterior, family=setup.family
     )
-    ordered = tuple(jnp.transpose(leaf, (1, 2, 0)) for leaf in (parameters.weights.shared, gradient.shared))
-    expansion = Expansion(*ordered, curvature)
+    centre, slope = (jnp.transpose(leaf, (1, 2, 0)) for leaf in (parameters.weights.shared, gradient.shared))
+    expansion = Expansion(centre, slope, curvature)
     deviation = standard_errors(np.asarray(curvature), inside, prior.deviation)
     allowed = np.asarray(shape.allowed.shared)[: shape.n_units, 0].T
     tied = np.asarray(shape.tied.shared)[inside:, 0, 0] > 0
-    found = fit_one_hot(
-        jax.random.key(key), expansion, deviation, allowed, tied, prior, shape.n_functions
-    )
+    found = fit_one_hot(jax.random.key(key), expansion, deviation, allowed, tied, prior, shape.n_functions)
     refitted, categories = run, found
     kept = np.asarray(found.weights)
     for _ in range(2):  # a refitted weight of the wrong sign is no connection of that kind

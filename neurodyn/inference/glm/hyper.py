@@ -89,7 +89,9 @@ class PriorState:
             shared, own = shared.at[:inside].set(level), own + level
         elif isinstance(prior, GroupLasso):
             norms = self._norms(weights)
-            floor = 1e-6 * jnp.maximum(jnp.maximum(norms.shared.max(initial=0.0), norms.own.max(initial=0.0)), 1e-3)
+            floor = 1e-6 * jnp.maximum(
+                jnp.maximum(norms.shared.max(initial=0.0), norms.own.max(initial=0.0)), 1e-3
+            )
             level = prior.strength * observed
             root = np.sqrt(max(shape.n_functions, 1))
             coupling = level * root / jnp.maximum(norms.shared, floor)
@@ -111,10 +113,10 @@ class PriorState:
     def _norms(self, weights: Weights) -> Weights:
         """Norm of every group: ``(source, state, unit)`` and ``(1, state, unit)``."""
         shape = self.shape
-        grid = weights.shared[: shape.n_coupling].reshape(shape.n_functions, shape.n_units, *weights.shared.shape[1:])
-        return Weights(
-            jnp.sqrt((grid**2).sum(axis=0)), jnp.sqrt((weights.own**2).sum(axis=0, keepdims=True))
+        grid = weights.shared[: shape.n_coupling].reshape(
+            shape.n_functions, shape.n_units, *weights.shared.shape[1:]
         )
+        return Weights(jnp.sqrt((grid**2).sum(axis=0)), jnp.sqrt((weights.own**2).sum(axis=0, keepdims=True)))
 
     def log_prior(self, weights: Weights) -> float:
         """What of the log prior the penalty made at these weights does not say: normalisers of learnt deviations.
@@ -139,7 +141,9 @@ class PriorState:
     def _n_pairs(self) -> int:
         """Number of coupling and history weights of one state."""
         allowed = self.shape.allowed
-        return int(np.asarray(allowed.shared)[: self.shape.n_coupling, 0].sum() + np.asarray(allowed.own)[:, 0].sum())
+        return int(
+            np.asarray(allowed.shared)[: self.shape.n_coupling, 0].sum() + np.asarray(allowed.own)[:, 0].sum()
+        )
 
     def learn(self, weights: Weights, spectrum: Spectrum, average: jax.Array) -> None:
         """Re-estimate learnt deviations: squares about their centre plus the posterior variance of the weights."""

@@ -168,9 +168,7 @@ def newton_step(
     precondition = _preconditioner(found, spectrum, penalty)
 
     def curve(direction: Weights) -> Weights:
-        whole = added(
-            curvature_product(direction, design, curvature), penalty_product(direction, penalty)
-        )
+        whole = added(curvature_product(direction, design, curvature), penalty_product(direction, penalty))
         return project(whole, penalty)
 
     first = precondition(gradient)

@@ -164,8 +164,16 @@ def _bound(
 
 @light_jit(static_argnames=("prior", "n_functions"))
 def _anneal(
-    key: Array, free: Free, expansion: Expansion, typical: Array, width: Array, tied: Array, allowed: Array, *,
-    prior: OneHotPrior, n_functions: int,
+    key: Array,
+    free: Free,
+    expansion: Expansion,
+    typical: Array,
+    width: Array,
+    tied: Array,
+    allowed: Array,
+    *,
+    prior: OneHotPrior,
+    n_functions: int,
 ) -> tuple[Free, Array]:
     """Gradient steps while the temperature falls; the last quarter at its final value with falling step sizes."""
     steps = prior.steps
@@ -250,8 +258,14 @@ def fit_one_hot(
     weights, errors = centre[:, :, :inside].reshape(grid), deviation.reshape(grid)
     ratio = weights / np.maximum(errors, SMALL)
     total = np.sqrt((ratio**2).mean(axis=2)) * allowed
-    sign = np.sign(weights[np.arange(n_states)[:, None, None, None], np.arange(n_units)[:, None, None],
-                           np.abs(ratio).argmax(axis=2)[:, :, None], np.arange(n_sources)])[:, :, 0]
+    sign = np.sign(
+        weights[
+            np.arange(n_states)[:, None, None, None],
+            np.arange(n_units)[:, None, None],
+            np.abs(ratio).argmax(axis=2)[:, :, None],
+            np.arange(n_sources),
+        ]
+    )[:, :, 0]
     present = total > prior.threshold
     sizes = np.abs(weights)[np.broadcast_to(present[:, :, None], grid)]
     typical = inverse_softplus(np.median(sizes)) if sizes.size else inverse_softplus(np.array(0.1))

@@ -186,7 +186,9 @@ def predict_by_particles(
     padded = jnp.concatenate(
         [covariates, jnp.zeros((n_trials, horizon, covariates.shape[2]), covariates.dtype)], axis=1
     )
-    ahead = jnp.stack([padded[:, j : j + n_time] for j in range(horizon)])  # (horizon, trial, time, covariate)
+    ahead = jnp.stack(
+        [padded[:, j : j + n_time] for j in range(horizon)]
+    )  # (horizon, trial, time, covariate)
     inputs = (
         jax.random.split(key, n_time),
         jnp.swapaxes(values, 0, 1),
@@ -196,9 +198,13 @@ def predict_by_particles(
         jnp.arange(n_time) == 0,
     )
     mean, variance = (jnp.swapaxes(one, 0, 1) for one in jax.lax.scan(step, start, inputs)[1])
-    if horizon > 1:  # what was found at a bin is about `horizon` - 1 bins later; before that nothing was observed
-        mean = jnp.concatenate([mean[:, :1]] * (horizon - 1) + [mean[:, : n_time - horizon + 1]], axis=1)[:, :n_time]
-        variance = jnp.concatenate([variance[:, :1]] * (horizon - 1) + [variance[:, : n_time - horizon + 1]], axis=1)[
+    if (
+        horizon > 1
+    ):  # what was found at a bin is about `horizon` - 1 bins later; before that nothing was observed
+        mean = jnp.concatenate([mean[:, :1]] * (horizon - 1) + [mean[:, : n_time - horizon + 1]], axis=1)[
             :, :n_time
         ]
+        variance = jnp.concatenate(
+            [variance[:, :1]] * (horizon - 1) + [variance[:, : n_time - horizon + 1]], axis=1
+        )[:, :n_time]
     return mean, variance

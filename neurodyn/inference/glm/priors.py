@@ -9,13 +9,17 @@ import numpy as np
 from neurodyn.errors import ModelError
 
 
-def _check(owner: str, name: str, value: float | str | None, *, least: float = 0.0, words: tuple = ()) -> None:
+def _check(
+    owner: str, name: str, value: float | str | None, *, least: float = 0.0, words: tuple = ()
+) -> None:
     """Refuse a hyperparameter that is neither one of the words nor a finite number above `least`."""
     if value in words:
         return
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not number or not np.isfinite(value) or value < least or (least > 0 and value <= 0):  # type: ignore[arg-type]
-        allowed = " or ".join(["a finite number, 0 or more" if least == 0 else "a finite number above 0", *map(repr, words)])
+        allowed = " or ".join(
+            ["a finite number, 0 or more" if least == 0 else "a finite number above 0", *map(repr, words)]
+        )
         raise ModelError(f"{owner}: {name} is {value!r}; it must be {allowed}.")
 
 

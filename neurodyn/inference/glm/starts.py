@@ -27,8 +27,8 @@ def window_scores(
     scale: Array,
     design: Design,
     window: Int[Array, " time"],
-    left: Float[Array, "unit sketch"],
-    right: Float[Array, "feature sketch"],
+    left: Float[Array, "unit left"],
+    right: Float[Array, "feature right"],
     *,
     family: Family,
     n_windows: int,
@@ -130,7 +130,9 @@ def score_labels(
     return np.where(valid, np.append(labels, 0)[window], 0)
 
 
-def principal(table: Float[np.ndarray, "row column"], n_components: int) -> Float[np.ndarray, "row component"]:
+def principal(
+    table: Float[np.ndarray, "row column"], n_components: int
+) -> Float[np.ndarray, "row component"]:
     """Leading principal components of centred rows, by the smaller of the two second-moment matrices."""
     rows, columns = table.shape
     n_components = min(n_components, rows, columns)

@@ -91,9 +91,7 @@ def _messages(
     likelihood: Array, transition: Array, initial: Array, chain: Chain, *, guard: bool
 ) -> ExpectedStatistics:
     """Expectations over the chain."""
-    return expected_statistics(
-        likelihood, transition, initial, chain.start, valid=chain.valid, guard=guard
-    )
+    return expected_statistics(likelihood, transition, initial, chain.start, valid=chain.valid, guard=guard)
 
 
 def expectations(likelihood: Array, parameters: Parameters, chain: Chain) -> ExpectedStatistics:

@@ -14,7 +14,7 @@ from neurodyn.models.glm.problem import Grid, Problem
 from neurodyn.models.hmm.states import match_paths
 
 if TYPE_CHECKING:
-    from neurodyn.models.glm.model import CoupledModel
+    from neurodyn.models.glm.coupled import CoupledModel
 
 SAME = 1 - 1e-6
 EMPTY = 1.0
@@ -34,9 +34,9 @@ def check_options(name: str, options: dict[str, Any]) -> None:
         )
 
 
-def _names(labels: Any, where: np.ndarray, most: int = 5) -> str:
+def _names(labels: Any, where: Any, most: int = 5) -> str:
     """The first few labels."""
-    found = [str(label) for label in np.asarray(labels)[where]]
+    found = [str(label) for label in np.asarray(labels)[np.asarray(where)]]
     return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
@@ -70,7 +70,7 @@ def warn_before(model: "CoupledModel", grid: Grid, problem: Problem, recording: 
     labels, name = recording["unit"].values, model.name
     count = grid.mask.sum(axis=(0, 1))
     total = np.where(grid.mask, np.abs(grid.values), 0).sum(axis=(0, 1))
-    silent = (count > 0) & (total == 0)
+    silent = np.asarray((count > 0) & (total == 0))
     if silent.any() and not set(recording["kind"].values) & {"continuous"}:
         warnings.warn(
             f"{name}: {_names(labels, silent)} never fired, so its rate is set to its lower limit and its couplings "
@@ -91,7 +91,9 @@ def warn_before(model: "CoupledModel", grid: Grid, problem: Problem, recording: 
                 "on the constant, so their weights are not determined and the smallest ones are taken; drop one.",
                 NeurodynWarning,
             )
-    free = (problem.kernel.shape[1] * len(labels) + problem.own_kernel.shape[1] + covariates.shape[1]) * model._states
+    free = (
+        problem.kernel.shape[1] * len(labels) + problem.own_kernel.shape[1] + covariates.shape[1]
+    ) * model._states
     short = (count > 0) & (count <= free)
     if short.any():
         warnings.warn(
@@ -153,8 +155,8 @@ def warn_after(
     above = highest > largest
     if above.any():
         warnings.warn(
-            f"{name}: {_names(labels, above)} has counts up to {highest[above].max():g}, above the ceiling of its link; raise "
-            "ceiling.",
+            f"{name}: {_names(labels, above)} has counts up to {highest[above].max():g}, above the ceiling of its "
+            "link; raise ceiling.",
             NeurodynWarning,
         )
     if len(share) > 1 and not isinstance(family, GaussianFamily):

@@ -38,5 +38,7 @@ def coupling_graph(parameters: xr.Dataset, state: int, threshold: float) -> "net
         for column, source in enumerate(sources):
             weight = float(total.values[row, column])
             if abs(weight) > threshold:
-                graph.add_edge(source, target, weight=weight, kind="excitatory" if weight > 0 else "inhibitory")
+                graph.add_edge(
+                    source, target, weight=weight, kind="excitatory" if weight > 0 else "inhibitory"
+                )
     return graph

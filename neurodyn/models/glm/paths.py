@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.glm.families import GaussianFamily
 from neurodyn.inference.glm.fill import Kernels
 from neurodyn.inference.glm.particles import draw_recordings, predict_by_particles
 from neurodyn.models.glm.problem import grid_of
@@ -62,9 +61,13 @@ def simulate(fit: "_CoupledFit", n_time: int, n_trials: int, key: jax.Array, giv
         source=f"simulated by neurodyn.models.{type(fit).__name__}.simulate",
     )
     if model.covariates:
-        found["covariates"] = given["covariates"].variable if "trial" in given["covariates"].dims else (
-            ("trial", *given["covariates"].dims),
-            given["covariates"].values[None],
+        found["covariates"] = (
+            given["covariates"].variable
+            if "trial" in given["covariates"].dims
+            else (
+                ("trial", *given["covariates"].dims),
+                given["covariates"].values[None],
+            )
         )
         found = found.assign_coords(
             {
@@ -105,5 +108,4 @@ def average_paths(
         horizon=horizon,
         present=mode == "present",
     )
-    assert isinstance(family, GaussianFamily) or bool((np.asarray(mean) >= 0).all())
     return np.asarray(mean), np.asarray(variance)

@@ -206,9 +206,7 @@ def problem_of(
     since = np.zeros(len(layout.valid), np.int32)
     since[: len(layout.index)] = layout.index % layout.shape[1]
     chain = Chain(jnp.asarray(layout.start), jnp.asarray(layout.valid))
-    return Problem(
-        layout, grid, layout.flatten(grid.covariates), since, chain, silent, kernel, own_kernel
-    )
+    return Problem(layout, grid, layout.flatten(grid.covariates), since, chain, silent, kernel, own_kernel)
 
 
 def to_dataset(
