@@ -4,9 +4,7 @@ import functools
 import hashlib
 import os
 import pathlib
-import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -14,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurodyn.errors import FileError
+from neurodyn.inference.archive import checkpoint_path, other_fit, read_arrays, write_arrays
 from neurodyn.inference.arrangement import Arrangement
 from neurodyn.inference.em import Sequence, TransitionPrior, em_chunk, em_chunk_batch
 from neurodyn.inference.em_state import EMState, HMMParameters, Packing, initial_state
@@ -283,35 +281,22 @@ class _Store:
         if self.path is None or time.monotonic() - self.written < self.seconds:
             return
         leaves = {f"leaf{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(groups))}
-        handle, temporary = tempfile.mkstemp(suffix=".npz", dir=self.path.parent)
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, identity=np.array(self.identity), **leaves)
-        os.replace(temporary, self.path)
+        write_arrays(self.path, {"identity": np.array(self.identity), **leaves})
         self.written = time.monotonic()
 
     def resume(self, groups: list[EMState]) -> list[EMState]:
         """Return the stored state where a checkpoint of this very fit exists."""
         if self.path is None:
             return groups
-        if not self.path.parent.is_dir():
-            raise FileError(f"the folder {self.path.parent} of the checkpoint does not exist; make it first.")
+        checkpoint_path(self.path)
         if not self.path.exists():
             return groups
         leaves, tree = jax.tree.flatten(groups)
-        try:
-            with np.load(self.path, allow_pickle=False) as stored:
-                identity = str(stored["identity"])
-                found = [stored[f"leaf{i}"] for i in range(len(leaves))] if identity == self.identity else []
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise FileError(
-                f"the checkpoint {self.path} is damaged ({error}); delete it to start anew."
-            ) from error
-        if identity != self.identity:
-            raise FileError(
-                f"the checkpoint {self.path} belongs to another fit (data, settings, key or version differ); delete it or "
-                "give another path."
-            )
-        return jax.tree.unflatten(tree, [jnp.asarray(leaf) for leaf in found])
+        stored = read_arrays(self.path)
+        names = [f"leaf{i}" for i in range(len(leaves))]
+        if str(stored.get("identity", "")) != self.identity or not all(name in stored for name in names):
+            raise other_fit(self.path)
+        return jax.tree.unflatten(tree, [jnp.asarray(stored[name]) for name in names])
 
     def remove(self) -> None:
         """Delete the checkpoint of a finished fit."""

@@ -12,11 +12,13 @@ from neurodyn.inference.em import TransitionPrior
 from neurodyn.inference.glm.design import Design, Weights
 from neurodyn.inference.glm.families import Family
 from neurodyn.inference.glm.hyper import PriorState, Shape
+from neurodyn.inference.glm.loop import run_em
 from neurodyn.inference.glm.one_hot import Expansion, OneHot, fit_one_hot
 from neurodyn.inference.glm.passes import exact_curvature
 from neurodyn.inference.glm.priors import CouplingPrior, OneHotPrior, Ridge
 from neurodyn.inference.glm.starts import WINDOWS, score_labels
-from neurodyn.inference.glm.switching import Chain, Parameters, Run, Settings, run_em
+from neurodyn.inference.glm.switching import Chain, Parameters, Run, Settings
+from neurodyn.inference.threads import one_thread
 
 PRODUCTS, PRODUCTS_ALONE = 5, 25
 SCREEN, SURVIVORS = 12, 2
@@ -110,6 +112,7 @@ def fit_pooled(setup: Setup, design: Design, settings: Settings, prior: Coupling
         state,
         setup.transition_prior,
         settings,
+        stage="pooled",
         n_products=PRODUCTS_ALONE,
     )
 
@@ -190,6 +193,7 @@ def run_once(
     posterior: jax.Array | None,
     settings: Settings,
     prior: PriorState,
+    stage: str,
 ) -> Run:
     """Expectation-maximisation from one start on one design."""
     return run_em(
@@ -200,11 +204,13 @@ def run_once(
         prior,
         setup.transition_prior,
         settings,
+        stage=stage,
         posterior=posterior,
         n_products=PRODUCTS if setup.n_states > 1 else PRODUCTS_ALONE,
     )
 
 
+@one_thread()
 def fit_all(
     key: int,
     setup: Setup,
@@ -240,20 +246,20 @@ def fit_all(
     prior = PriorState(setup.prior, setup.shape, COVARIATE_RIDGE)
     runs: list[Run] = []
     if given is None and setup.n_states == 1:
-        runs = [run_once(setup, design, flat_parameters(setup, design), None, settings, prior)]
+        runs = [run_once(setup, design, flat_parameters(setup, design), None, settings, prior, "alone")]
     elif given is not None:
-        runs = [run_once(setup, design, given, None, settings, prior)]
+        runs = [run_once(setup, design, given, None, settings, prior, "given")]
     else:
-        pooled = fit_pooled(setup, design, dataclasses.replace(settings, max_iterations=12, checkpoint=None))
+        pooled = fit_pooled(setup, design, dataclasses.replace(settings, max_iterations=12))
         if pooled.interrupted:
             raise KeyboardInterrupt
         starts = start_runs(key, setup, design, pooled.parameters, restarts, initialisation)
         runs, prior = finished(setup, design, starts, settings)
     best = max(runs, key=lambda run: run.objective[-1] if run.objective else -np.inf)
     if setup.incomplete and not best.interrupted:
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):
             design = setup.design_of(best.parameters)
-            best = run_once(setup, design, best.parameters, None, settings, prior)
+            best = run_once(setup, design, best.parameters, None, settings, prior, f"filled {turn}")
             if best.interrupted:
                 break
     outcome = Outcome(best, runs, prior, design)
@@ -269,9 +275,11 @@ def finished(
     screen = len(starts) > SURVIVORS
     runs, priors = [], []
     short = dataclasses.replace(settings, max_iterations=min(SCREEN, settings.max_iterations))
-    for start, posterior in starts:
+    for index, (start, posterior) in enumerate(starts):
         prior = PriorState(setup.prior, setup.shape, COVARIATE_RIDGE)
-        runs.append(run_once(setup, design, start, posterior, short if screen else settings, prior))
+        runs.append(
+            run_once(setup, design, start, posterior, short if screen else settings, prior, f"start {index}")
+        )
         priors.append(prior)
         if runs[-1].interrupted:
             break
@@ -284,7 +292,7 @@ def finished(
             if runs[index].converged:
                 continue
             before = runs[index]
-            after = run_once(setup, design, before.parameters, None, rest, priors[index])
+            after = run_once(setup, design, before.parameters, None, rest, priors[index], f"finish {index}")
             after.objective = before.objective + after.objective
             runs[index] = after
             if after.interrupted:
@@ -310,7 +318,7 @@ def harden(key: int, setup: Setup, prior: OneHotPrior, outcome: Outcome, setting
     found = fit_one_hot(jax.random.key(key), expansion, deviation, allowed, tied, prior, shape.n_functions)
     refitted, categories = run, found
     kept = np.asarray(found.weights)
-    for _ in range(2):  # a refitted weight of the wrong sign is no connection of that kind
+    for turn in range(2):  # a refitted weight of the wrong sign is no connection of that kind
         support = (np.abs(kept[:, :, :inside]) > 0).transpose(2, 0, 1)
         free = np.asarray(shape.allowed.shared).copy()
         free[:inside] *= support
@@ -320,7 +328,7 @@ def harden(key: int, setup: Setup, prior: OneHotPrior, outcome: Outcome, setting
         hard = PriorState(Ridge(0.0), narrow, COVARIATE_RIDGE)
         shared = jnp.asarray(kept.transpose(2, 0, 1), run.posterior.dtype)
         start = parameters._replace(weights=Weights(shared, parameters.weights.own))
-        refitted = run_once(setup, design, start, posterior, settings, hard)
+        refitted = run_once(setup, design, start, posterior, settings, hard, f"refit {turn}")
         if refitted.interrupted:
             break
         fresh = np.asarray(refitted.parameters.weights.shared).transpose(1, 2, 0)

@@ -176,7 +176,7 @@ class PriorState:
 
     def sparsified(self, weights: Weights) -> Weights:
         """Groups that a group lasso has driven towards zero set to zero."""
-        if not isinstance(self.prior, GroupLasso):
+        if not self.prior.sparse or isinstance(self.prior, OneHotPrior):
             return weights
         shape, norms = self.shape, self._norms(weights)
         least = NEAR_ZERO * jnp.maximum(

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
 from jaxtyping import Array, Bool, Float
 
 from neurodyn.inference.compilation import light_jit
@@ -48,8 +50,6 @@ class Step(NamedTuple):
         Penalty there.
     gain : (unit,)
         Slope of the objective along the direction.
-    spectrum : Spectrum
-        To be used again.
     average : (state, unit)
         Mean curvature.
     products : scalar
@@ -60,7 +60,6 @@ class Step(NamedTuple):
     value: Array
     penalty: Array
     gain: Array
-    spectrum: Spectrum
     average: Array
     products: Array
 
@@ -81,9 +80,13 @@ def added(left: Weights, right: Weights) -> Weights:
 
 
 def spectrum_of(moments: Float[Array, "state feature feature"]) -> Spectrum:
-    """Eigendecomposition of the second moments, negative rounding errors removed."""
-    values, vectors = jnp.linalg.eigh(moments)
-    return Spectrum(jnp.maximum(values, 0), vectors)
+    """Eigendecomposition of the second moments, negative rounding errors removed.
+
+    On the host, whose routine takes a small fraction of the time of the compiled one.
+    """
+    found = [scipy.linalg.eigh(matrix, driver="evd", check_finite=False) for matrix in np.asarray(moments)]
+    values, vectors = (np.stack(one) for one in zip(*found, strict=True))
+    return Spectrum(jnp.asarray(np.maximum(values, 0)), jnp.asarray(vectors))
 
 
 def _preconditioner(found: Slopes, spectrum: Spectrum, penalty: Penalty):
@@ -116,7 +119,7 @@ def _preconditioner(found: Slopes, spectrum: Spectrum, penalty: Penalty):
     return apply
 
 
-@light_jit(static_argnames=("family", "renew"))
+@light_jit(static_argnames=("family",))
 def newton_step(
     weights: Weights,
     scale: Array,
@@ -128,7 +131,6 @@ def newton_step(
     tolerance: Array,
     *,
     family: Family,
-    renew: bool,
 ) -> Step:
     """Newton direction of the penalised expected log-likelihood of every unit.
 
@@ -145,23 +147,20 @@ def newton_step(
     penalty : Penalty
         The prior.
     spectrum : Spectrum
-        From an earlier step, unless `renew`.
+        Of the features, for this posterior or one like it.
     products : scalar
         Most products with the curvature.
     tolerance : scalar
         Residual over gradient, in the preconditioner's norm, at which a unit is done.
     family : Family
         Observation model.
-    renew : bool
-        Compute the second moments anew.
 
     Returns
     -------
     Step
         The direction and what is needed to judge it.
     """
-    found = slopes(weights, scale, design, posterior, family, moments=renew)
-    spectrum = spectrum_of(found.moments) if renew else spectrum
+    found = slopes(weights, scale, design, posterior, family)
     curvature = found.curvature
     gradient = jax.tree.map(jnp.subtract, found.gradient, penalty_gradient(weights, penalty))
     gradient = project(gradient, penalty)
@@ -200,7 +199,6 @@ def newton_step(
         found.value,
         penalty_value(weights, penalty),
         inner(gradient, solution),
-        spectrum,
         found.average,
         done,
     )

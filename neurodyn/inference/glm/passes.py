@@ -22,8 +22,6 @@ class Slopes(NamedTuple):
         Its derivative.
     curvature : (chunk, bin, state, unit)
         Curvature in the linear predictor, times the state's probability.
-    moments : (state, feature, feature)
-        Second moments of the features under every state.
     own_moments : (state, unit, function, function)
         Of every unit's own history, weighted with the curvature.
     average : (state, unit)
@@ -33,7 +31,6 @@ class Slopes(NamedTuple):
     value: Array
     gradient: Weights
     curvature: Array
-    moments: Array
     own_moments: Array
     average: Array
 
@@ -91,11 +88,26 @@ def evaluate(
     return value, likelihood.reshape(-1, n_states)
 
 
-def slopes(
-    weights: Weights, scale: Array, design: Design, posterior: Array, family: Family, moments: bool
-) -> Slopes:
-    """Expected log-likelihood, its gradient and curvature; second moments of the features if wanted."""
-    n_features, n_states, n_units = weights.shared.shape
+@light_jit()
+def feature_moments(design: Design, posterior: Array) -> Float[Array, "state feature feature"]:
+    """Second moments of the features under every state, summed over the bins."""
+    n_states = posterior.shape[1]
+
+    def one(carry: Array, index: Array) -> tuple[Array, None]:
+        rows = rows_of(design, index)
+        chance = jax.lax.dynamic_slice_in_dim(posterior, index * design.chunk, design.chunk)
+        for state in range(n_states):
+            weighted = rows.features * (chance[:, state] * rows.seen)[:, None]
+            carry = carry.at[state].add(weighted.T @ rows.features)
+        return carry, None
+
+    start = jnp.zeros((n_states, design.n_features, design.n_features), design.targets.dtype)
+    return jax.lax.scan(one, start, jnp.arange(design.n_chunks))[0]
+
+
+def slopes(weights: Weights, scale: Array, design: Design, posterior: Array, family: Family) -> Slopes:
+    """Expected log-likelihood, its gradient and curvature."""
+    _, n_states, n_units = weights.shared.shape
     n_own, dtype = weights.own.shape[0], weights.shared.dtype
 
     def one(carry: tuple, index: Array) -> tuple[tuple, tuple]:
@@ -106,28 +118,23 @@ def slopes(
         weight = chance[:, :, None]
         score, curvature = _masked(score * weight, rows), _masked(curvature * weight, rows)
         value = jnp.einsum("tsn,ts->n", _masked(terms, rows), chance)
-        gradient, second, own_second, total = carry
+        gradient, own_second, total = carry
         gradient = jax.tree.map(jnp.add, gradient, spread_back(score, rows))
-        if moments:
-            for state in range(n_states):
-                weighted = rows.features * (chance[:, state] * rows.seen)[:, None]
-                second = second.at[state].add(weighted.T @ rows.features)
         if n_own:
             own_second = own_second + jnp.einsum("tsn,tbn,tcn->snbc", curvature, rows.own, rows.own)
         total = total + curvature.sum(axis=0)
-        return (gradient, second, own_second, total), (value, curvature)
+        return (gradient, own_second, total), (value, curvature)
 
     start = (
         jax.tree.map(jnp.zeros_like, weights),
-        jnp.zeros((n_states, n_features, n_features) if moments else (0, 0, 0), dtype),
         jnp.zeros((n_states, n_units, n_own, n_own), dtype),
         jnp.zeros((n_states, n_units), dtype),
     )
     found, (value, curvature) = jax.lax.scan(one, start, jnp.arange(design.n_chunks))
-    gradient, second, own_second, total = found
+    gradient, own_second, total = found
     known = (posterior * design.seen[:, None]).sum(axis=0)
     average = total / jnp.maximum(known, 1e-6)[:, None]
-    return Slopes(value, gradient, curvature, second, own_second, average)
+    return Slopes(value, gradient, curvature, own_second, average)
 
 
 def curvature_product(direction: Weights, design: Design, curvature: Array) -> Weights:

@@ -29,6 +29,11 @@ class CouplingPrior(abc.ABC):
 
     citations: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    @abc.abstractmethod
+    def sparse(self) -> bool:
+        """Whether connections can come out as exactly zero."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Ridge(CouplingPrior):
@@ -52,6 +57,11 @@ class Ridge(CouplingPrior):
 
     citations: ClassVar[tuple[str, ...]] = ("hoerl1970",)
     strength: float = 0.0
+
+    @property
+    def sparse(self) -> bool:
+        """Whether connections can come out as exactly zero."""
+        return False
 
     def __post_init__(self) -> None:
         _check("Ridge", "strength", self.strength)
@@ -85,6 +95,11 @@ class GroupLasso(CouplingPrior):
 
     citations: ClassVar[tuple[str, ...]] = ("yuan2006",)
     strength: float = 0.001
+
+    @property
+    def sparse(self) -> bool:
+        """Whether connections can come out as exactly zero."""
+        return True
 
     def __post_init__(self) -> None:
         _check("GroupLasso", "strength", self.strength)
@@ -123,6 +138,11 @@ class GaussianPrior(CouplingPrior):
     citations: ClassVar[tuple[str, ...]] = ("li2024",)
     deviation: float | str = 1 / 3
     mean_deviation: float | str | None = None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether connections can come out as exactly zero."""
+        return False
 
     def __post_init__(self) -> None:
         _check("GaussianPrior", "deviation", self.deviation, least=1e-12, words=("learnt",))
@@ -184,6 +204,11 @@ class OneHotPrior(CouplingPrior):
     steps: int = 400
     concentration: float = 0.1
     threshold: float = 3.0
+
+    @property
+    def sparse(self) -> bool:
+        """Whether connections can come out as exactly zero."""
+        return True
 
     def __post_init__(self) -> None:
         for name in ("temperature", "first_temperature", "deviation"):

@@ -1,12 +1,10 @@
-"""Expectation-maximisation for a hidden Markov chain whose states have generalised linear models.
+"""Parts of expectation-maximisation for a hidden Markov chain whose states have generalised linear models.
 
-Every iteration makes one E-step (blocked message passing, exact whatever underflows) and, of each unit, one damped
-Newton step on the expected log-likelihood with its prior: none lowers the objective. With one state this is Newton's
-method.
+The E-step is blocked message passing, exact whatever underflows; the M-step makes, for every unit, one damped Newton
+step on the expected log-likelihood with its prior.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,19 +14,20 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from neurodyn.inference.compilation import light_jit
-from neurodyn.inference.em import TransitionPrior
-from neurodyn.inference.em_state import HMMParameters
+from neurodyn.inference.glm.checkpoints import Store
 from neurodyn.inference.glm.design import Design, Weights
 from neurodyn.inference.glm.families import Family, GaussianFamily, NegativeBinomialFamily
 from neurodyn.inference.glm.hyper import PriorState
-from neurodyn.inference.glm.newton import Spectrum, newton_step
-from neurodyn.inference.glm.passes import evaluate, scale_statistics, state_likelihoods
+from neurodyn.inference.glm.newton import Spectrum, newton_step, spectrum_of
+from neurodyn.inference.glm.passes import evaluate, feature_moments, scale_statistics, state_likelihoods
 from neurodyn.inference.glm.penalty import penalty_value, project
 from neurodyn.inference.message_passing import ExpectedStatistics, expected_statistics
 
 HALVINGS = 8
 RENEW = 4  # iterations for which the second moments of the features serve
 FLOOR_VARIANCE = 1e-6
+LARGEST_CHANGE = 0.4  # of a logarithmic dispersion in one step
+LEAST_BEND = 0.02
 
 
 class Parameters(NamedTuple):
@@ -49,12 +48,12 @@ class Chain(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Stopping rule of a run."""
+    """Stopping rule and services of a run."""
 
     max_iterations: int
     tolerance: float
     report: Callable[[int], None] | None = None
-    checkpoint: Callable[[Any], None] | None = None
+    store: Store | None = None
 
 
 @dataclasses.dataclass
@@ -101,19 +100,16 @@ def expectations(likelihood: Array, parameters: Parameters, chain: Chain) -> Exp
     return found if bool(found.trusted) else _messages(*arguments, guard=True)
 
 
-def empty_spectrum(weights: Weights) -> Spectrum:
-    """What stands for second moments not yet computed."""
-    n_features, n_states, _ = weights.shared.shape
-    dtype = weights.shared.dtype
-    return Spectrum(
-        jnp.ones((n_states, n_features), dtype), jnp.zeros((n_states, n_features, n_features), dtype)
-    )
-
-
 @light_jit()
 def moved(weights: Weights, direction: Weights, length: Array) -> Weights:
     """Weights some way along a direction, unit by unit."""
     return jax.tree.map(lambda leaf, change: leaf + change * length, weights, direction)
+
+
+@light_jit()
+def projected(weights: Weights, penalty: Any) -> Weights:
+    """`project`, compiled."""
+    return project(weights, penalty)
 
 
 class Maximiser:
@@ -131,7 +127,9 @@ class Maximiser:
         """Better weights, and the likelihood of every state at them."""
         weights, dtype = parameters.weights, parameters.weights.shared.dtype
         penalty = self.prior.penalty(weights)
-        renew = self.spectrum is None or self.calls % RENEW == 0 or self.calls < 3
+        fixed = weights.shared.shape[1] == 1  # with one state the features weigh the same in every step
+        if self.spectrum is None or (not fixed and (self.calls % RENEW == 0 or self.calls < 3)):
+            self.spectrum = spectrum_of(feature_moments(self.design, posterior))
         self.calls += 1
         step = newton_step(
             weights,
@@ -139,13 +137,12 @@ class Maximiser:
             self.design,
             posterior,
             penalty,
-            empty_spectrum(weights) if self.spectrum is None else self.spectrum,
+            self.spectrum,
             np.int32(self.n_products),
             np.asarray(self.tolerance, dtype),
             family=self.family,
-            renew=renew,
         )
-        self.spectrum, self.average = step.spectrum, step.average
+        self.average = step.average
         before = _total(step.value) - np.asarray(step.penalty, float)
         gain = np.asarray(step.gain, float)
         length = np.ones(len(before))
@@ -157,7 +154,7 @@ class Maximiser:
             value, likelihood = evaluate(
                 candidate, parameters.scale, self.design, posterior, family=self.family
             )
-            after = _total(value) - np.asarray(_penalty(candidate, penalty), float)
+            after = _total(value) - np.asarray(compiled_penalty(candidate, penalty), float)
             good = pending & np.isfinite(after) & (after >= before + 1e-4 * length * gain - noise)
             best[good] = length[good]
             pending &= ~good
@@ -171,7 +168,7 @@ class Maximiser:
         return parameters._replace(weights=candidate), likelihood
 
     def rescale(self, parameters: Parameters, posterior: Array) -> Parameters | None:
-        """Parameters with a better scale, where the family learns one."""
+        """Parameters with a better scale, where the family learns one; a unit that does not gain keeps its own."""
         family, scale = self.family, np.asarray(parameters.scale, float)
         if not family.learns_scale:
             return None
@@ -179,20 +176,34 @@ class Maximiser:
             parameters.weights, parameters.scale, self.design, posterior, family=family
         )
         first, weight = np.asarray(first, float), np.asarray(weight, float)
+        dtype = parameters.scale.dtype
         if isinstance(family, GaussianFamily):
             new = np.where(weight > 0, first / np.maximum(weight, 1e-9), scale)
             new = np.maximum(new, FLOOR_VARIANCE * max(float(new.mean()), 1e-9))
-        elif isinstance(family, NegativeBinomialFamily):
-            slope = np.where(weight > 0, first / np.maximum(weight, 1e-9), 0.0)
-            curve = np.maximum(np.abs(slope), 0.02)
-            new = np.clip(scale * np.exp(np.clip(slope / curve, -0.4, 0.4)), family.least, family.largest)
-        else:
-            return None
-        return parameters._replace(scale=jnp.asarray(new, parameters.scale.dtype))
+            return parameters._replace(scale=jnp.asarray(new, dtype))
+        slope = np.where(weight > 0, first / np.maximum(weight, 1e-9), 0.0)
+        change = np.clip(slope / np.maximum(np.abs(slope), LEAST_BEND), -LARGEST_CHANGE, LARGEST_CHANGE)
+        least, largest = scale_range(family)
+        new = np.clip(scale * np.exp(change), least, largest)
+
+        def value(of: np.ndarray) -> np.ndarray:
+            found, _ = evaluate(
+                parameters.weights, jnp.asarray(of, dtype), self.design, posterior, family=family
+            )
+            return _total(found)
+
+        return parameters._replace(scale=jnp.asarray(np.where(value(new) > value(scale), new, scale), dtype))
+
+
+def scale_range(family: Family) -> tuple[float, float]:
+    """Least and largest scale."""
+    if isinstance(family, NegativeBinomialFamily):
+        return family.least, family.largest
+    return 1e-9, np.inf
 
 
 @light_jit()
-def _penalty(weights: Weights, penalty: Any) -> Array:
+def compiled_penalty(weights: Weights, penalty: Any) -> Array:
     """`penalty_value`, compiled."""
     return penalty_value(weights, penalty)
 
@@ -200,100 +211,3 @@ def _penalty(weights: Weights, penalty: Any) -> Array:
 def _total(value: Array) -> np.ndarray:
     """Sum over chunks in double precision, ``(unit,)``."""
     return np.asarray(value, float).sum(axis=0)
-
-
-def run_em(
-    start: Parameters,
-    design: Design,
-    chain: Chain,
-    family: Family,
-    prior: PriorState,
-    transition_prior: TransitionPrior,
-    settings: Settings,
-    *,
-    posterior: Array | None = None,
-    n_products: int = 5,
-) -> Run:
-    """Expectation-maximisation from one start.
-
-    Parameters
-    ----------
-    start : Parameters
-        Where to begin.
-    design : Design
-        The recording.
-    chain : Chain
-        Its flat time axis.
-    family : Family
-        Observation model.
-    prior : PriorState
-        Prior on the weights.
-    transition_prior : TransitionPrior
-        Prior on the chain.
-    settings : Settings
-        Stopping rule.
-    posterior : Array, optional
-        State probabilities ``(time, state)`` that the first M-step takes instead of an E-step's.
-    n_products : int
-        Most products with the curvature matrix in one step.
-
-    Returns
-    -------
-    Run
-        The best parameters found.
-    """
-    maximise = Maximiser(design, family, prior, n_products)
-    penalised = functools.partial(_log_prior, prior, transition_prior)
-    parameters = start._replace(weights=project(start.weights, prior.penalty(start.weights)))
-    bins = max(float(np.asarray(design.seen).sum()), 1.0)
-    if posterior is not None:
-        parameters, likelihood = maximise(parameters, posterior)
-    else:
-        likelihood = state_likelihoods(parameters.weights, parameters.scale, design, family=family)
-    n_states = parameters.transition.shape[0]
-    run = Run(parameters, [], jnp.ones((design.targets.shape[0], n_states), design.targets.dtype) / n_states)
-    small = 0
-    try:
-        for iteration in range(settings.max_iterations):
-            found = expectations(likelihood, parameters, chain)
-            objective = float(np.asarray(found.log_normalizer, float).sum()) + penalised(parameters)
-            if not np.isfinite(objective):
-                run.failed = f"the objective is not finite at iteration {iteration + 1}"
-                break
-            gain = objective - run.objective[-1] if run.objective else np.inf
-            if gain >= 0 or not run.objective:
-                run.parameters, run.posterior = parameters, found.smoothed
-                run.average = maximise.average
-            run.objective.append(max(objective, run.objective[-1] if run.objective else -np.inf))
-            small = small + 1 if gain < settings.tolerance * bins else 0
-            if small >= 2:
-                run.converged = True
-                break
-            if settings.report is not None:
-                settings.report(iteration + 1)
-            weight = found.smoothed * jnp.asarray(chain.valid, found.smoothed.dtype)[:, None]
-            if maximise.spectrum is not None and maximise.average is not None:
-                prior.learn(parameters.weights, maximise.spectrum, maximise.average)
-            if n_states == 1:
-                maximise.tolerance = float(np.clip(0.3 * 0.4**iteration, 1e-3, 0.1))
-            previous = HMMParameters(parameters.initial, parameters.transition, None)
-            initial, transition = transition_prior.maximise(
-                found.initial_counts, found.transition_counts, previous
-            )
-            parameters, likelihood = maximise(parameters, weight)
-            parameters = parameters._replace(initial=initial, transition=transition)
-            rescaled = maximise.rescale(parameters, weight)
-            if rescaled is not None:
-                parameters = rescaled
-                likelihood = state_likelihoods(parameters.weights, parameters.scale, design, family=family)
-    except KeyboardInterrupt:
-        run.interrupted = True
-    return run
-
-
-def _log_prior(prior: PriorState, transition_prior: TransitionPrior, parameters: Parameters) -> float:
-    """Log prior of weights and chain."""
-    penalty = prior.penalty(parameters.weights)
-    weights = -float(np.asarray(_penalty(parameters.weights, penalty), float).sum())
-    chain = HMMParameters(parameters.initial, parameters.transition, None)
-    return weights + prior.log_prior(parameters.weights) + float(transition_prior.log_density(chain))

@@ -187,7 +187,8 @@ def reason(run: Run) -> str:
     if run.failed:
         return run.failed
     if run.converged:
-        return f"gain below the tolerance twice in a row, after {steps} iterations"
+        times = "twice in a row" if run.posterior.shape[1] > 1 else "once"
+        return f"gain below the tolerance {times}, after {steps} iterations"
     return f"max_iterations reached after {steps} iterations, before convergence"
 
 

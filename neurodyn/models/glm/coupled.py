@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from neurodyn.__about__ import __version__
 from neurodyn.errors import ModelError, RecordingError
 from neurodyn.inference.bases import Basis, Exponential
 from neurodyn.inference.em import TransitionPrior
+from neurodyn.inference.glm.checkpoints import Store, digest
 from neurodyn.inference.glm.design import Weights
 from neurodyn.inference.glm.families import Family, GaussianFamily
 from neurodyn.inference.glm.fitting import Outcome, Setup, fit_all
@@ -133,24 +135,42 @@ class CoupledModel(Model):
         setup = self._setup(problem, family, grid)
         given = self._given(options["start_parameters"], recording, scale, grid)
         seed = key_words(key)[-1] % (2**31 - 64)
+        settings = self._settings(
+            options, (repr(self), seed, grid.values, grid.mask, grid.known, grid.covariates)
+        )
         outcome = fit_all(
             seed,
             setup,
-            self._settings(options),
+            settings,
             restarts=int(options["restarts"]),
             initialisation=str(options["initialisation"]),
             given=given,
         )
+        if settings.store is not None and not outcome.best.interrupted:
+            settings.store.remove()
         return self._finish(outcome, setup, problem, recording, scale, reference, family, given is None)
 
-    def _settings(self, options: dict[str, Any]) -> Settings:
-        """Stopping rule, with progress told by iteration."""
+    def _settings(self, options: dict[str, Any], identity: tuple[Any, ...]) -> Settings:
+        """Stopping rule, with progress told by iteration, and the checkpoint of what `identity` determines."""
         progress, most = options["progress"], int(options["max_iterations"])
 
         def report(iteration: int) -> None:
             progress.update(min(iteration / most, 1.0), f"EM iteration {iteration}")
 
+        store = None
+        if options["checkpoint"] is not None:
+            also = [options[name] for name in ("restarts", "initialisation", "max_iterations", "tolerance")]
+            start = options["start_parameters"]
+            data = start.parameters if isinstance(start, Fit) else start
+            if isinstance(data, xr.Dataset):
+                also += [data[name].values for name in sorted(map(str, data.data_vars))]
+            store = Store(
+                options["checkpoint"],
+                float(options["checkpoint_seconds"]),
+                digest(__version__, *identity, *also),
+            )
         return Settings(
+            store=store,
             max_iterations=most,
             tolerance=float(options["tolerance"]),
             report=None if progress is None else report,
