@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from neurodyn.inference.compilation import light_jit
 
 # Numbers of bins x states x units one chunk works on, and the largest table of features that is kept.
-CHUNK_ELEMENTS = 1 << 19
+CHUNK_ELEMENTS = 1 << 16
 KEPT_ELEMENTS = 1 << 26
 
 

@@ -13,6 +13,8 @@ from neurodyn.inference.glm.priors import CouplingPrior, GaussianPrior, GroupLas
 
 NEAR_ZERO = 1e-4  # norm of a group, relative to the largest, that counts as absent
 LEAST_DEVIATION = 1e-3
+LEAST_RIDGE = 1e-7
+FIRST_ROUNDING, LAST_ROUNDING = 0.3, 1e-6
 
 
 @dataclasses.dataclass
@@ -64,7 +66,8 @@ class PriorState:
         if isinstance(prior, OneHotPrior):
             self.deviation = prior.deviation
         self.mean_deviation = self._number(prior.mean_deviation, 1.0) if learns else None
-        self.group_norms: Weights | None = None
+        # A group lasso is rounded at zero by this length, which shrinks with every step: else zero would hold what is there.
+        self.rounding = FIRST_ROUNDING if isinstance(prior, GroupLasso) else 0.0
 
     @staticmethod
     def _number(value: float | str | None, start: float) -> float | None:
@@ -72,63 +75,71 @@ class PriorState:
         return start if value == "learnt" else value  # type: ignore[return-value]
 
     def penalty(self, weights: Weights) -> Penalty:
-        """Penalty at the current hyperparameters, majorising a group lasso at `weights`."""
-        shape, dtype = self.shape, weights.shared.dtype
+        """Penalty at the current hyperparameters, majorising a group lasso at `weights` (made on the host)."""
+        shape, dtype, prior = self.shape, weights.shared.dtype, self.prior
         n_states = weights.shared.shape[1]
-        observed = jnp.asarray(np.maximum(shape.n_observed, 1), dtype)
-        precision = jax.tree.map(jnp.zeros_like, weights)
-        pooled = jax.tree.map(lambda leaf: jnp.zeros_like(leaf[:, :1]), weights)
+        observed = np.maximum(shape.n_observed, 1)
+        shared, own = np.zeros(weights.shared.shape, dtype), np.zeros(weights.own.shape, dtype)
+        pooled, own_pooled = np.zeros_like(shared[:, :1]), np.zeros_like(own[:, :1])
         inside = shape.n_coupling
-        stop = inside + shape.n_covariates
-        shared, own = precision
-        shared = shared.at[inside:stop].set(self.covariate_ridge * observed)
-        prior = self.prior
+        shared[inside : inside + shape.n_covariates] = self.covariate_ridge * observed
         if isinstance(prior, Ridge):
             # Of nothing at all a rounding error is left, so that perfectly correlated regressors have an answer.
-            level = max(prior.strength, 1e-7) * observed
-            shared, own = shared.at[:inside].set(level), own + level
+            level = max(prior.strength, LEAST_RIDGE) * observed
+            shared[:inside], own[:] = level, level
         elif isinstance(prior, GroupLasso):
-            norms = self._norms(weights)
-            floor = 1e-6 * jnp.maximum(
-                jnp.maximum(norms.shared.max(initial=0.0), norms.own.max(initial=0.0)), 1e-3
-            )
+            coupling, history = self._norms(weights)
             level = prior.strength * observed
             root = np.sqrt(max(shape.n_functions, 1))
-            coupling = level * root / jnp.maximum(norms.shared, floor)
-            shared = shared.at[:inside].set(jnp.tile(coupling, (shape.n_functions, 1, 1)))
-            if weights.own.shape[0]:
-                own = own + level * np.sqrt(weights.own.shape[0]) / jnp.maximum(norms.own, floor)
+            majorant = level * root / np.hypot(coupling, self.rounding)
+            shared[:inside] = np.tile(majorant, (shape.n_functions, 1, 1))
+            own[:] = level * np.sqrt(len(own)) / np.hypot(history, self.rounding)
         elif isinstance(prior, (GaussianPrior, OneHotPrior)):
             tightness = 1 / float(self.deviation or 1 / 3) ** 2
-            coupled = jnp.zeros_like(pooled.shared).at[:inside].set(tightness)
-            pooled = Weights(coupled, jnp.full_like(pooled.own, tightness))
+            pooled[:inside], own_pooled[:] = tightness, tightness
             if self.mean_deviation is not None:
                 # The mean over states has this precision once, not once a state.
                 about = 1 / self.mean_deviation**2 / n_states
-                shared, own = shared.at[:inside].set(about), own + about
+                shared[:inside], own[:] = about, about
         return Penalty(
-            Weights(shared, own), jax.tree.map(jnp.zeros_like, weights), pooled, shape.allowed, shape.tied
+            Weights(jnp.asarray(shared), jnp.asarray(own)),
+            Weights(jnp.zeros((1, 1, 1), dtype), jnp.zeros((1, 1, 1), dtype)),
+            Weights(jnp.asarray(pooled), jnp.asarray(own_pooled)),
+            shape.allowed,
+            shape.tied,
         )
 
-    def _norms(self, weights: Weights) -> Weights:
+    def _norms(self, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
         """Norm of every group: ``(source, state, unit)`` and ``(1, state, unit)``."""
         shape = self.shape
-        grid = weights.shared[: shape.n_coupling].reshape(
-            shape.n_functions, shape.n_units, *weights.shared.shape[1:]
-        )
-        return Weights(jnp.sqrt((grid**2).sum(axis=0)), jnp.sqrt((weights.own**2).sum(axis=0, keepdims=True)))
+        shared, own = (np.asarray(leaf, float) for leaf in weights)
+        grid = shared[: shape.n_coupling].reshape(shape.n_functions, shape.n_units, *shared.shape[1:])
+        return np.sqrt((grid**2).sum(axis=0)), np.sqrt((own**2).sum(axis=0, keepdims=True))
+
+    @staticmethod
+    def _largest(coupling: np.ndarray, history: np.ndarray) -> float:
+        """Largest norm, at least a thousandth."""
+        return max(float(coupling.max(initial=0.0)), float(history.max(initial=0.0)), 1e-3)
 
     def log_prior(self, weights: Weights) -> float:
         """What of the log prior the penalty made at these weights does not say: normalisers of learnt deviations.
 
-        The penalty that majorises a group lasso is half of it where it was made; the other half is said here.
+        The quadratic that majorises a group lasso lies below it by a constant, which is said here.
         """
         prior, shape = self.prior, self.shape
         if isinstance(prior, GroupLasso):
-            norms, observed = self._norms(weights), np.maximum(shape.n_observed, 1)
-            total = np.sqrt(max(shape.n_functions, 1)) * (np.asarray(norms.shared, float) * observed).sum()
-            total += np.sqrt(weights.own.shape[0]) * (np.asarray(norms.own, float) * observed).sum()
-            return -0.5 * float(total) * prior.strength
+            (coupling, history), observed = self._norms(weights), np.maximum(shape.n_observed, 1)
+            rest = [
+                root
+                * (
+                    observed * (np.hypot(norm, self.rounding) - 0.5 * norm**2 / np.hypot(norm, self.rounding))
+                ).sum()
+                for root, norm in (
+                    (np.sqrt(max(shape.n_functions, 1)), coupling),
+                    (np.sqrt(weights.own.shape[0]), history),
+                )
+            ]
+            return -float(sum(rest)) * prior.strength
         total = 0.0
         if isinstance(prior, GaussianPrior):
             pairs = self._n_pairs()
@@ -145,9 +156,19 @@ class PriorState:
             np.asarray(allowed.shared)[: self.shape.n_coupling, 0].sum() + np.asarray(allowed.own)[:, 0].sum()
         )
 
+    @property
+    def settled(self) -> bool:
+        """Whether the objective no longer changes by itself."""
+        return self.rounding <= LAST_ROUNDING
+
     def learn(self, weights: Weights, spectrum: Spectrum, average: jax.Array) -> None:
-        """Re-estimate learnt deviations: squares about their centre plus the posterior variance of the weights."""
+        """One step of what changes with the weights: the rounding of a group lasso, and learnt deviations.
+
+        These are squares about the centre plus the posterior variance of the weights.
+        """
         prior = self.prior
+        if isinstance(prior, GroupLasso):
+            self.rounding = max(self.rounding * 0.5, LAST_ROUNDING)
         if not isinstance(prior, GaussianPrior) or "learnt" not in (prior.deviation, prior.mean_deviation):
             return
         n_states = weights.shared.shape[1]
@@ -178,10 +199,8 @@ class PriorState:
         """Groups that a group lasso has driven towards zero set to zero."""
         if not self.prior.sparse or isinstance(self.prior, OneHotPrior):
             return weights
-        shape, norms = self.shape, self._norms(weights)
-        least = NEAR_ZERO * jnp.maximum(
-            jnp.maximum(norms.shared.max(initial=0.0), norms.own.max(initial=0.0)), 1e-3
-        )
-        kept = jnp.tile(norms.shared > least, (shape.n_functions, 1, 1))
-        shared = weights.shared.at[: shape.n_coupling].multiply(kept)
-        return Weights(shared, jnp.where(norms.own > least, weights.own, 0))
+        shape, (coupling, history) = self.shape, self._norms(weights)
+        least = NEAR_ZERO * self._largest(coupling, history)
+        kept = np.tile(coupling > least, (shape.n_functions, 1, 1))
+        shared = weights.shared.at[: shape.n_coupling].multiply(jnp.asarray(kept))
+        return Weights(shared, jnp.where(jnp.asarray(history > least), weights.own, 0))

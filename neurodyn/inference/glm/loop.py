@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from neurodyn.inference.compilation import light_jit
 from neurodyn.inference.em import TransitionPrior
 from neurodyn.inference.em_state import HMMParameters
 from neurodyn.inference.glm.design import Design
@@ -30,6 +31,20 @@ from neurodyn.inference.glm.switching import (
 )
 
 PATIENCE = 2  # small gains in a row that end a run with states; Newton's method ends with the first
+
+
+@light_jit(static_argnames=("prior",))
+def _chain_step(
+    first: Array, pairs: Array, initial: Array, transition: Array, *, prior: TransitionPrior
+) -> tuple[Array, Array]:
+    """Initial distribution and transitions from expected counts."""
+    return prior.maximise(first, pairs, HMMParameters(initial, transition, None))
+
+
+@light_jit(static_argnames=("prior",))
+def _chain_density(initial: Array, transition: Array, *, prior: TransitionPrior) -> Array:
+    """Log prior of the chain."""
+    return prior.log_density(HMMParameters(initial, transition, None))
 
 
 class Loop:
@@ -123,10 +138,13 @@ class Loop:
             run.failed = f"the objective is not finite at iteration {self.iteration + 1}"
             return
         gain = objective - run.objective[-1] if run.objective else np.inf
-        if gain >= 0:
+        settled = self.prior.settled
+        if gain >= 0 or not settled:
             run.parameters, run.posterior, run.average = parameters, found.smoothed, self.maximise.average
+        if not settled:
+            run.objective.clear()  # of another objective
         run.objective.append(max(objective, run.objective[-1]) if run.objective else objective)
-        self.small = self.small + 1 if gain < self.settings.tolerance * self.bins else 0
+        self.small = self.small + 1 if settled and gain < self.settings.tolerance * self.bins else 0
         n_states = parameters.transition.shape[0]
         if self.small >= (PATIENCE if n_states > 1 else 1):
             run.converged = True
@@ -144,9 +162,12 @@ class Loop:
             self.prior.learn(parameters.weights, maximise.spectrum, maximise.average)
         if parameters.transition.shape[0] == 1:
             maximise.tolerance = float(np.clip(0.3 * 0.4**self.iteration, 1e-3, 0.1))
-        previous = HMMParameters(parameters.initial, parameters.transition, None)
-        initial, transition = self.transition_prior.maximise(
-            found.initial_counts, found.transition_counts, previous
+        initial, transition = _chain_step(
+            found.initial_counts,
+            found.transition_counts,
+            parameters.initial,
+            parameters.transition,
+            prior=self.transition_prior,
         )
         self.parameters, self.likelihood = maximise(parameters, weight)
         self.parameters = self.parameters._replace(initial=initial, transition=transition)
@@ -159,8 +180,9 @@ class Loop:
         """Log prior of weights and chain."""
         penalty = self.prior.penalty(parameters.weights)
         weights = -float(np.asarray(compiled_penalty(parameters.weights, penalty), float).sum())
-        chain = HMMParameters(parameters.initial, parameters.transition, None)
-        density = float(self.transition_prior.log_density(chain))
+        density = float(
+            _chain_density(parameters.initial, parameters.transition, prior=self.transition_prior)
+        )
         return weights + self.prior.log_prior(parameters.weights) + density
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -174,7 +196,10 @@ class Loop:
             "tolerance": np.array(self.maximise.tolerance),
             "failed": np.array(self.run.failed),
             "deviations": np.array(
-                [np.nan if one is None else one for one in (self.prior.deviation, self.prior.mean_deviation)]
+                [
+                    np.nan if one is None else one
+                    for one in (self.prior.deviation, self.prior.mean_deviation, self.prior.rounding)
+                ]
             ),
         }
         optional = {"likelihood": self.likelihood, "average": self.maximise.average, "mean": self.run.average}
@@ -213,7 +238,8 @@ class Loop:
         if values is not None and vectors is not None:
             self.maximise.spectrum = Spectrum(values, vectors)
         known = [None if np.isnan(one) else float(one) for one in stored["deviations"]]
-        self.prior.deviation, self.prior.mean_deviation = known
+        self.prior.deviation, self.prior.mean_deviation = known[:2]
+        self.prior.rounding = known[2] or 0.0
 
 
 def run_em(

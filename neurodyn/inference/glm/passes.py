@@ -53,6 +53,21 @@ def spread_back(residual: Float[Array, "time state unit"], rows: Rows) -> Weight
     return Weights(shared.reshape(-1, n_states, n_units), own)
 
 
+def weighted_sum(terms: Float[Array, "time state unit"], weight: Float[Array, "time state"]) -> Array:
+    """Sum over time and state, ``(unit,)``.
+
+    A product, like the other sums here: what goes into a product is computed once, while the compiler would compute it
+    anew inside every plain sum.
+    """
+    return weight.reshape(-1) @ terms.reshape(-1, terms.shape[2])
+
+
+def unit_sum(terms: Float[Array, "time state unit"]) -> Float[Array, "time state"]:
+    """Sum over units."""
+    ones = jnp.ones(terms.shape[2], terms.dtype)
+    return (terms.reshape(-1, terms.shape[2]) @ ones).reshape(terms.shape[:2])
+
+
 def _masked(terms: Array, rows: Rows) -> Array:
     """Terms of what was not observed are zero."""
     known = rows.seen[:, None, None] if rows.mask is None else rows.mask[:, None, :]
@@ -66,7 +81,7 @@ def state_likelihoods(weights: Weights, scale: Array, design: Design, *, family:
     def one(index: Array) -> Array:
         rows = rows_of(design, index)
         terms = family.terms(linear_predictor(weights, rows), rows.targets[:, None], scale)
-        return _masked(terms, rows).sum(axis=2)
+        return unit_sum(_masked(terms, rows))
 
     return jax.lax.map(one, jnp.arange(design.n_chunks)).reshape(-1, weights.shared.shape[1])
 
@@ -82,7 +97,7 @@ def evaluate(
         rows = rows_of(design, index)
         terms = _masked(family.terms(linear_predictor(weights, rows), rows.targets[:, None], scale), rows)
         chance = jax.lax.dynamic_slice_in_dim(posterior, index * design.chunk, design.chunk)
-        return jnp.einsum("tsn,ts->n", terms, chance), terms.sum(axis=2)
+        return weighted_sum(terms, chance), unit_sum(terms)
 
     value, likelihood = jax.lax.map(one, jnp.arange(design.n_chunks))
     return value, likelihood.reshape(-1, n_states)
@@ -117,12 +132,13 @@ def slopes(weights: Weights, scale: Array, design: Design, posterior: Array, fam
         terms, score, curvature = family.derivatives(eta, rows.targets[:, None], scale)
         weight = chance[:, :, None]
         score, curvature = _masked(score * weight, rows), _masked(curvature * weight, rows)
-        value = jnp.einsum("tsn,ts->n", _masked(terms, rows), chance)
+        value = weighted_sum(_masked(terms, rows), chance)
         gradient, own_second, total = carry
         gradient = jax.tree.map(jnp.add, gradient, spread_back(score, rows))
         if n_own:
             own_second = own_second + jnp.einsum("tsn,tbn,tcn->snbc", curvature, rows.own, rows.own)
-        total = total + curvature.sum(axis=0)
+        each = jnp.ones(design.chunk, curvature.dtype) @ curvature.reshape(design.chunk, -1)
+        total = total + each.reshape(n_states, n_units)
         return (gradient, own_second, total), (value, curvature)
 
     start = (

@@ -24,6 +24,7 @@ from neurodyn.inference.glm.penalty import penalty_value, project
 from neurodyn.inference.message_passing import ExpectedStatistics, expected_statistics
 
 HALVINGS = 8
+WORTH_COMPILING = 1 << 22  # bins x states x units from which the compiler's full effort pays
 RENEW = 4  # iterations for which the second moments of the features serve
 FLOOR_VARIANCE = 1e-6
 LARGEST_CHANGE = 0.4  # of a logarithmic dispersion in one step
@@ -93,8 +94,29 @@ def _messages(
     return expected_statistics(likelihood, transition, initial, chain.start, valid=chain.valid, guard=guard)
 
 
+def _alone(likelihood: Array, chain: Chain) -> ExpectedStatistics:
+    """Expectations over a chain of one state, which needs no messages."""
+    known = np.asarray(chain.valid, likelihood.dtype)
+    begins = np.asarray(chain.start).copy()
+    begins[:1] = True
+    first = float((begins * known).sum())
+    total, one = float(known.sum()), np.ones((), bool)
+    return ExpectedStatistics(
+        jnp.ones_like(likelihood),
+        jnp.full((1, 1), total - first, likelihood.dtype),
+        jnp.full(1, first, likelihood.dtype),
+        jnp.full(1, total, likelihood.dtype),
+        jnp.zeros(likelihood.shape[0], jnp.int32),
+        likelihood[:, 0],
+        jnp.asarray(one),
+        jnp.asarray(one),
+    )
+
+
 def expectations(likelihood: Array, parameters: Parameters, chain: Chain) -> ExpectedStatistics:
     """The E-step; redone in the log domain where underflow may have harmed it."""
+    if parameters.transition.shape[0] == 1:
+        return _alone(likelihood, chain)
     arguments = (likelihood, parameters.transition, parameters.initial, chain)
     found = _messages(*arguments, guard=False)
     return found if bool(found.trusted) else _messages(*arguments, guard=True)
@@ -131,7 +153,9 @@ class Maximiser:
         if self.spectrum is None or (not fixed and (self.calls % RENEW == 0 or self.calls < 3)):
             self.spectrum = spectrum_of(feature_moments(self.design, posterior))
         self.calls += 1
-        step = newton_step(
+        size = self.design.targets.size * weights.shared.shape[1]
+        compiled = newton_step.full if size >= WORTH_COMPILING else newton_step
+        step = compiled(
             weights,
             parameters.scale,
             self.design,
