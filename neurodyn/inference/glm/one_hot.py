@@ -12,7 +12,7 @@ then costs no pass over the recording.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -207,7 +207,7 @@ def _anneal(
     return free, bound
 
 
-def inverse_softplus(value: np.ndarray) -> np.ndarray:
+def inverse_softplus(value: Any) -> Any:
     """Inverse of softplus, for values above zero."""
     value = np.maximum(value, 1e-4)
     return np.where(value > 20, value, np.log(np.expm1(np.minimum(value, 20))))

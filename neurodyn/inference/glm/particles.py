@@ -169,11 +169,18 @@ def predict_by_particles(
         )
         if present:
             found = moments(eta, belief, weight)
-        simulated, state = drawn(keys[0], eta, belief)
         missing = ~is_known.all(axis=1)
-        chosen = jax.nn.one_hot(state, n_states, dtype=dtype)
-        belief = jnp.where(missing[:, None, None], chosen, belief)
-        filled = jnp.where(is_known[:, None], value[:, None], simulated)
+
+        def completed(current: Array) -> tuple[Array, Array]:
+            simulated, state = drawn(keys[0], eta, current)
+            chosen = jax.nn.one_hot(state, n_states, dtype=dtype)
+            filled = jnp.where(is_known[:, None], value[:, None], simulated)
+            return jnp.where(missing[:, None, None], chosen, current), filled
+
+        def complete(current: Array) -> tuple[Array, Array]:
+            return current, jnp.broadcast_to(value[:, None], (n_trials, n_particles, n_units))
+
+        belief, filled = jax.lax.cond(missing.any(), completed, complete, belief)
         history = jnp.concatenate([filled[None], history[:-1]])
         weight, belief, history = _resampled(keys[1], weight, belief, history)
         return (belief, history, weight), found
