@@ -126,7 +126,12 @@ def inspect(
 @with_source
 def fit(
     source: Source,
-    model: Annotated[str, typer.Option("--model", help="Name of the model.", rich_help_panel=MODEL)] = "hmm",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", help="Name of the model, such as hmm or switching_glm.", rich_help_panel=MODEL
+        ),
+    ] = "hmm",
     states: States = "2:8",
     emission: Emission = "auto",
     shrink: Shrink = 0.0,
@@ -180,7 +185,11 @@ def compare(
     source: Source,
     models: Annotated[
         str | None,
-        typer.Option("--models", help="Names with commas, such as hmm,ar_ridge,mean.", rich_help_panel=MODEL),
+        typer.Option(
+            "--models",
+            help="Names with commas, such as hmm,ar_ridge,mean or switching_glm,glm,uncoupled_glm.",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     states: States = "4",
     emission: Emission = "auto",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 CONTINUOUS = ("hmm", "mean", "persistence", "ar_ridge", "factor_analysis")
 COUNTS = ("hmm", "mean", "smoothed_rate", "ar_ridge", "factor_analysis")
 CHOICES = ("hmm", "mean", "rescorla_wagner")
+WITH_STATES = ("hmm", "switching_glm")
+UNCOUPLED = "uncoupled_glm"  # a generalised linear model in which every unit has its own history alone
 
 
 def state_numbers(text: str) -> tuple[int, ...]:
@@ -78,6 +80,10 @@ def make_model(name: str, preprocessing: list[Any], **hyperparameters: Any) -> "
     from neurodyn.models import registry
     from neurodyn.models.pipeline.pipeline import Pipeline
 
+    if name == UNCOUPLED:
+        from neurodyn.inference.bases import Exponential
+
+        name, hyperparameters = "glm", {"coupling": None, "history": Exponential(), **hyperparameters}
     model = registry.create(name, **hyperparameters)
     return Pipeline(*preprocessing, model) if preprocessing else model
 

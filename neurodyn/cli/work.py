@@ -27,7 +27,18 @@ if TYPE_CHECKING:
 
 DEMO_STATES = "2,4"
 YARDSTICKS = ("ar_ridge", "persistence")
-FIGURES = ("recording", "states", "transitions", "means", "connectivity", "occupancy", "dwell_times")
+FIGURES = (
+    "recording",
+    "states",
+    "transitions",
+    "means",
+    "couplings",
+    "connectivity",
+    "occupancy",
+    "dwell_times",
+    "network_0",
+    "network_1",
+)
 WRITTEN_BY_COMPARE = ("scores.csv", "report.html")
 WRITTEN = (*WRITTEN_BY_COMPARE, "sweep.csv", "fit.nc", *(f"figures/{name}.png" for name in FIGURES))
 OF_A_FOLD = re.compile(r"^fold \d+: ")
@@ -92,15 +103,16 @@ def fit(source: Source, settings: Settings) -> bool:
     check_folder(settings.out)
     words = list(settings.holdout) or choices.default_protocols(recording)[:1]
     protocols = choices.protocols(words, recording, settings.seed)
-    numbers = choices.state_numbers(settings.states) if settings.models[0] == "hmm" else ()
-    label, model = next(iter(candidate_models(settings.models[0], settings, preprocess(settings)).items()))
+    named = settings.models[0]
+    numbers = choices.state_numbers(settings.states) if named in choices.WITH_STATES else ()
+    label, model = next(iter(candidate_models(named, settings, preprocess(settings)).items()))
     found: Sweep | None = None
     comparison: Comparison | None = None
     whole_fit: Fit | None = None
     with bars() as (whole, part, stop):
         judged = model
         if len(numbers) > 1:
-            label, judged = "hmm", Selected(model, n_states=numbers)
+            label, judged = named, Selected(model, n_states=numbers)
             found = sweep_states(model, numbers, recording, protocols[0], settings, whole, part)
             model = found.best_model
         if not stop.pressed:
@@ -222,13 +234,13 @@ def preprocess(settings: Settings) -> list[Any]:
 
 
 def candidate_models(name: str, settings: Settings, preprocessing: list[Any]) -> "dict[str, Model]":
-    """A model by its name in the table; an HMM once for each number of states, after the preprocessing."""
-    if name != "hmm":
+    """A model by its name in the table; one with states for each number of them, after the preprocessing."""
+    if name not in choices.WITH_STATES:
         return {name: choices.make_model(name, [])}
     numbers = choices.state_numbers(settings.states)
-    emission = choices.emission(settings.emission, settings.shrink)
-    made = {n: choices.make_model("hmm", preprocessing, n_states=n, emission=emission) for n in numbers}
-    return {"hmm" if len(numbers) == 1 else f"hmm {n}": model for n, model in made.items()}
+    extra = {"emission": choices.emission(settings.emission, settings.shrink)} if name == "hmm" else {}
+    made = {n: choices.make_model(name, preprocessing, n_states=n, **extra) for n in numbers}
+    return {name if len(numbers) == 1 else f"{name} {n}": model for n, model in made.items()}
 
 
 def usable(names: tuple[str, ...], recording: "xarray.Dataset", taken: set[str]) -> list[str]:

@@ -7,12 +7,12 @@ from neurodyn.analysis.matching import sequence_agreement
 from neurodyn.analysis.states import fractional_occupancy
 from neurodyn.errors import NotApplicable
 from neurodyn.models.base import Fit
-from neurodyn.report import maps, recordings, searches, states, views
+from neurodyn.report import couplings, maps, networks, recordings, searches, states, views
 from neurodyn.report.html import Drawing
 from neurodyn.report.methods import data_sentence
 
 HALF = 4.3
-MOST_CONNECTED = 400
+MOST_CONNECTED, MOST_DRAWN = 400, 60
 
 
 class Remembered:
@@ -52,9 +52,9 @@ def data_drawing(recording: xr.Dataset) -> Drawing:
 
 
 def fit_drawings(fit: Fit, recording: xr.Dataset) -> tuple[list[Drawing], list[tuple[Drawing, Drawing]]]:
-    """Figures of a fit with states: wide ones, and pairs that stand side by side."""
+    """Figures of a fit with states or couplings: wide ones, and pairs that stand side by side."""
     if not views.has_states(fit):
-        return [], []
+        return coupling_drawings(fit), []
     held: Fit = Remembered(fit)  # type: ignore[assignment]
     share = fractional_occupancy(views.states(held, recording).probability)
     names = (
@@ -86,6 +86,7 @@ def fit_drawings(fit: Fit, recording: xr.Dataset) -> tuple[list[Drawing], list[t
             name="means",
         ),
     ]
+    wide += coupling_drawings(fit)
     connected = (
         2 < recording.sizes["unit"] <= MOST_CONNECTED
         and not (recording["kind"].values == "categorical").any()
@@ -119,7 +120,49 @@ def fit_drawings(fit: Fit, recording: xr.Dataset) -> tuple[list[Drawing], list[t
             ),
         )
     ]
-    return wide, pairs
+    networked = network_drawings(fit)
+    return wide, pairs + ([networked] if networked else [])
+
+
+def coupling_drawings(fit: Fit) -> list[Drawing]:
+    """The matrices of couplings, where a fit has some."""
+    if not couplings.has_couplings(fit) or views.last(fit).parameters.sizes["unit"] < 2:
+        return []
+    parameters = views.last(fit).parameters
+    n_states, n_units = parameters.sizes["state"], parameters.sizes["unit"]
+    shared = "" if n_states == 1 else " The first panel is the mean over states."
+    if "connectome" in parameters:
+        shared = " The first panel is the connectome that all states share."
+    return [
+        Drawing(
+            lambda width: couplings.plot_couplings(fit, width=width),
+            alt=f"Matrices of the couplings between {n_units} units, one for each of {n_states} states.",
+            caption="Couplings: how much a spike of the source (column) raises or lowers the drive of the target (row), "
+            "summed over lags; own histories are grey. Units that share an input look coupled." + shared,
+            name="couplings",
+        )
+    ]
+
+
+def network_drawings(fit: Fit) -> tuple[Drawing, Drawing] | None:
+    """The networks of the two most common states, where they can be read."""
+    if not couplings.has_couplings(fit):
+        return None
+    parameters = views.last(fit).parameters
+    if parameters.sizes["state"] < 2 or not 2 < parameters.sizes["unit"] <= MOST_DRAWN:
+        return None
+
+    def drawn(state: int) -> Drawing:
+        return Drawing(
+            lambda width: networks.plot_network(fit, state, width=width),
+            alt=f"The strongest couplings of state {state} as a network.",
+            caption=f"The strongest couplings of state {state}: red arrows excite, blue bars inhibit.",
+            width=HALF,
+            name=f"network_{state}",
+        )
+
+    first, second = parameters["state"].values[:2].tolist()
+    return drawn(first), drawn(second)
 
 
 def restart_drawing(fit: Fit) -> Drawing | None:

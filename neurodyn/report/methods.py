@@ -1,6 +1,7 @@
 """What a paper's methods section needs: a paragraph, citations, versions, how to reproduce it."""
 
 import dataclasses
+import importlib
 import importlib.metadata
 import platform
 import re
@@ -202,8 +203,19 @@ def python_snippet(comparison: "Comparison") -> str:
     """Python that names the models and the key, for a comparison made without the command line."""
     lines = ["import neurodyn", "from neurodyn.models import *"]
     lines += ["from neurodyn.validation import Selected"] * bool(comparison.chosen)
+    written = {label: repr(model) for label, model in comparison.models.items()}
+    for module in ("bases", "glm.priors"):
+        path = f"neurodyn.inference.{module}"
+        held = vars(importlib.import_module(path))
+        used = [
+            name
+            for name, item in held.items()
+            if getattr(item, "__module__", "") == path
+            and any(re.search(rf"\b{name}\(", shown) for shown in written.values())
+        ]
+        lines += [f"from {path} import {', '.join(used)}"] * bool(used)
     lines += ["", "models = {"]
-    lines += [f"    {label!r}: {model!r}," for label, model in comparison.models.items()]
+    lines += [f"    {label!r}: {shown}," for label, shown in written.items()]
     lines += [
         "}",
         f"protocols = {list(comparison.protocols)!r}  # neurodyn.validation.holdout, as described above",

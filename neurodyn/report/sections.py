@@ -266,7 +266,8 @@ def fit_section(
     for left, right in pairs:
         parts.append(f'<div class="pair">{figure(left, dpi)}{figure(right, dpi)}</div>')
     parts += [figure(item, dpi) for item in wide[1:]]
-    parts.append(trust.states(comparison, shown, recording, dpi))
+    if views.has_states(shown):
+        parts.append(trust.states(comparison, shown, recording, dpi))
     return section(identity, "The fit", *parts)
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FULL_NAMES = {
     "hmm": "the hidden Markov model",
+    "glm": "the generalised linear model",
+    "switching_glm": "the switching generalised linear model",
+    "uncoupled_glm": "the generalised linear model without coupling",
     "mean": "the mean",
     "persistence": "persistence",
     "ar_ridge": "autoregressive ridge regression",

@@ -12,6 +12,7 @@ from neurodyn.inference.em import TransitionPrior
 from neurodyn.inference.glm.design import Design, Weights
 from neurodyn.inference.glm.families import Family
 from neurodyn.inference.glm.hyper import PriorState, Shape
+from neurodyn.inference.glm.kernels import kernel_step
 from neurodyn.inference.glm.loop import run_em
 from neurodyn.inference.glm.one_hot import Expansion, OneHot, fit_one_hot
 from neurodyn.inference.glm.passes import exact_curvature
@@ -24,6 +25,7 @@ PRODUCTS, PRODUCTS_ALONE = 5, 25
 SCREEN, SURVIVORS = 12, 2
 STAY = 0.98
 ROUNDS = 3
+KERNEL_TURNS = 12
 COVARIATE_RIDGE = 1e-6
 
 
@@ -34,7 +36,11 @@ class Setup:
     Parameters
     ----------
     design_of : callable
-        Design for given parameters: it replaces missing regressors by their predictions (None: by means).
+        Design for given parameters and kernel: missing regressors are replaced by their predictions (None: by means).
+    kernel : ndarray
+        Basis functions of the coupling, where a learnt one begins.
+    learns_kernel : bool
+        Whether the fit changes the kernel.
     incomplete : bool
         Whether any regressor is missing, so that the design changes with the parameters.
     chain : Chain
@@ -57,7 +63,9 @@ class Setup:
         Linear predictor of every unit's mean.
     """
 
-    design_of: Callable[[Parameters | None], Design]
+    design_of: Callable[[Parameters | None, np.ndarray], Design]
+    kernel: np.ndarray
+    learns_kernel: bool
     incomplete: bool
     chain: Chain
     since: np.ndarray
@@ -155,6 +163,7 @@ class Outcome:
     runs: list[Run]
     prior: PriorState
     design: Design
+    kernel: np.ndarray
     one_hot: OneHot | None = None
 
 
@@ -242,7 +251,8 @@ def fit_all(
     Outcome
         The run with the highest objective.
     """
-    design = setup.design_of(given)
+    kernel = setup.kernel
+    design = setup.design_of(given, kernel)
     prior = PriorState(setup.prior, setup.shape, COVARIATE_RIDGE)
     runs: list[Run] = []
     if given is None and setup.n_states == 1:
@@ -256,16 +266,46 @@ def fit_all(
         starts = start_runs(key, setup, design, pooled.parameters, restarts, initialisation)
         runs, prior = finished(setup, design, starts, settings)
     best = max(runs, key=lambda run: run.objective[-1] if run.objective else -np.inf)
+    if any(run.interrupted for run in runs):
+        best = dataclasses.replace(best, interrupted=True)
+    if setup.learns_kernel and not best.interrupted:
+        best, kernel = with_learnt_kernel(setup, design, best, settings, prior)
     if setup.incomplete and not best.interrupted:
         for turn in range(ROUNDS):
-            design = setup.design_of(best.parameters)
+            design = setup.design_of(best.parameters, kernel)
             best = run_once(setup, design, best.parameters, None, settings, prior, f"filled {turn}")
             if best.interrupted:
                 break
-    outcome = Outcome(best, runs, prior, design)
+    outcome = Outcome(best, runs, prior, design, kernel)
     if isinstance(setup.prior, OneHotPrior) and not best.interrupted:
         outcome = harden(key, setup, setup.prior, outcome, settings)
     return outcome
+
+
+def with_learnt_kernel(
+    setup: Setup, design: Design, best: Run, settings: Settings, prior: PriorState
+) -> tuple[Run, np.ndarray]:
+    """Steps on the kernel and runs with it in turn, as long as the objective rises."""
+    kernel = setup.kernel
+    for turn in range(KERNEL_TURNS):
+        weight = best.posterior * jnp.asarray(setup.chain.valid, best.posterior.dtype)[:, None]
+        parameters = best.parameters
+        moved, weights = kernel_step(
+            kernel, parameters.weights, parameters.scale, design, weight, setup.family
+        )
+        start = parameters._replace(weights=weights)
+        changed = setup.design_of(start, moved)
+        run = run_once(setup, changed, start, None, settings, prior, f"kernel {turn}")
+        if run.interrupted or not run.objective:
+            return dataclasses.replace(best, interrupted=run.interrupted), kernel
+        gain = run.objective[-1] - best.objective[-1]
+        if gain <= 0:
+            break
+        run.objective = [*best.objective, run.objective[-1]]
+        best, kernel, design = run, moved, changed
+        if gain < settings.tolerance * float(setup.valid.sum()):
+            break
+    return best, kernel
 
 
 def finished(

@@ -212,12 +212,15 @@ class CoupledModel(Model):
             level = family.predictor_of(seen, scale)
         incomplete = problem.incomplete()
 
-        def design_of(parameters: Parameters | None):
-            values = regressors_of(problem.grid, problem.silent, parameters, problem.kernels, family, mean)
-            return problem.design(values, self._states)
+        def design_of(parameters: Parameters | None, shape: np.ndarray):
+            changed = dataclasses.replace(problem, kernel=shape)
+            values = regressors_of(grid, problem.silent, parameters, changed.kernels, family, mean)
+            return changed.design(values, self._states)
 
         return Setup(
             design_of,
+            problem.kernel,
+            self.coupling is not None and self.coupling.learnt,
             incomplete,
             problem.chain,
             problem.since,
@@ -287,6 +290,8 @@ class CoupledModel(Model):
             parameters.initial[order], parameters.transition[order][:, order], weights, parameters.scale
         )
         data = to_dataset(parameters, recording, self.coupling, self.history, self.covariates, scale)
+        if self.coupling is not None:
+            data["kernel"] = (("lag", "basis"), outcome.kernel)
         if outcome.one_hot is not None:
             names = ["inhibitory", "none", "excitatory"]
             data["connectome"] = (("target", "source", "category"), outcome.one_hot.connectome)
