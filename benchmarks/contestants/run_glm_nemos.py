@@ -1,4 +1,4 @@
-"""nemos's population model: its own convolution, penalty and solver; options: solver, double, steps and tolerance.
+"""nemos's population model: its own convolution, penalty and solver; options: double, solver=, steps=, tol=.
 
 Its loss is summed over units and averaged over bins, its ridge half the strength times the squared coefficients, the
 intercepts free: the common objective as it stands. Counts are led by zeros, as many as the kernels are long; nemos
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def prepare(problem, iterations, options):
-    """Counts behind zeros, and a fit; `warm` runs its compiled solver again on the design that is there."""
+    """Counts behind zeros, and a fit; every call compiles its solver anew, a small share of the whole."""
     del iterations
     import jax
 

@@ -12,7 +12,7 @@ def prepare(problem, iterations, options):
     from neurodyn import recording
     from neurodyn.errors import NeurodynWarning
     from neurodyn.inference.bases import RaisedCosine
-    from neurodyn.inference.glm_priors import Ridge
+    from neurodyn.inference.glm.priors import Ridge
     from neurodyn.models import GLM
 
     n_lags, n_functions = problem["start_kernels"].shape
@@ -22,7 +22,9 @@ def prepare(problem, iterations, options):
     data = recording.make(
         problem["values"], sampling_interval=0.01, kind="count", unit=np.arange(problem["values"].shape[1])
     )
-    model = GLM(coupling=basis, history="coupling", link="softplus", prior=Ridge(float(problem["start_ridge"])))
+    model = GLM(
+        coupling=basis, history="coupling", link="softplus", prior=Ridge(float(problem["start_ridge"]))
+    )
     last = {}
 
     def fit():

@@ -11,7 +11,7 @@ from benchmarks.problems import as_stem
 WARM_UP = 500
 CONNECTED = 0.1
 RATES = (0.05, 0.3)
-STRENGTH = 0.4
+STRENGTH = 0.44
 # Bias, stimulus, previous choice, win-stay of an engaged state and two biased ones, and the chain they follow.
 CHOICE_WEIGHTS = ((0.0, 4.0, 0.3, 0.2), (-1.8, 1.2, 0.5, 0.4), (1.6, 1.0, 0.8, 0.1))
 STAY = (0.98, 0.96, 0.97)

@@ -59,7 +59,9 @@ def coupling_scores(parameters: Arrays, data: Arrays) -> dict[str, float]:
     objective = (rate - count_terms(np.concatenate([training, test]), rate))[:n_time].mean(axis=0)
     objective = objective + 0.5 * ridge * (weight**2).sum(axis=0)
     slope = (1 - training / rate[:n_time]) / (1 + np.exp(-drive[:n_time]))
-    gradient = np.concatenate([features[:n_time].T @ slope / n_time + ridge * weight, slope.mean(axis=0)[None]])
+    gradient = np.concatenate(
+        [features[:n_time].T @ slope / n_time + ridge * weight, slope.mean(axis=0)[None]]
+    )
     return {
         "held-out": bits_per_spike(rate[n_time:], test, test.mean(axis=0)),
         "held-out, training rates": bits_per_spike(rate[n_time:], test, training.mean(axis=0)),
@@ -98,12 +100,16 @@ def choice_scores(parameters: Arrays, data: Arrays) -> dict[str, float]:
     """
     uniform = np.full(len(parameters["bias"]), 1.0)
     return {
-        "training": choice_likelihood(parameters, data["values"], data["start_inputs"], parameters["initial"]),
+        "training": choice_likelihood(
+            parameters, data["values"], data["start_inputs"], parameters["initial"]
+        ),
         "held-out": choice_likelihood(parameters, data["fresh"], data["fresh_inputs"], uniform),
     }
 
 
-def choice_likelihood(parameters: Arrays, choices: np.ndarray, inputs: np.ndarray, initial: np.ndarray) -> float:
+def choice_likelihood(
+    parameters: Arrays, choices: np.ndarray, inputs: np.ndarray, initial: np.ndarray
+) -> float:
     """Nats per trial by the scaled forward recursion; NaN where the parameters are unusable."""
     bias, weight, transition, belief = (
         np.asarray(array, np.float64)

@@ -292,3 +292,29 @@ def test_a_learnt_kernel_finds_the_shape_of_the_history():
     np.testing.assert_allclose(fit.parameters["kernel"].values[:, 0], shape, atol=0.1)
     fixed = GLM(coupling=Exponential(4), history=None, prior=Ridge(0.0)).fit(data, key=0)
     assert float(fit.log_likelihood(data).sum()) > float(fixed.log_likelihood(data).sum()) + 5
+
+
+def test_choices_among_three_options_have_multinomial_weights():
+    rng = np.random.default_rng(0)
+    stimulus = rng.normal(size=3000)
+    weights, biases = np.array([0.0, 1.5, -1.0]), np.array([0.0, 0.3, -0.4])
+    logits = biases + stimulus[:, None] * weights
+    chance = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    choice = (rng.uniform(size=(3000, 1)) > np.cumsum(chance, axis=1)).sum(axis=1).astype(float)
+    data = recording.make(
+        choice[:, None], sampling_interval=1.0, kind="categorical", covariates={"stimulus": stimulus}
+    )
+    fit = GLM(coupling=None, history=None, covariates=("stimulus",)).fit(data, key=0)
+    np.testing.assert_allclose(fit.parameters["covariate_weight"].values[0, :, 0], weights[1:], atol=0.15)
+    np.testing.assert_allclose(fit.parameters["bias"].values[0], biases[1:], atol=0.15)
+    predicted = fit.predict(data, mode="past")["mean"]
+    assert predicted.dims == ("time", "unit", "category")
+    np.testing.assert_allclose(predicted.sum("category"), 1, atol=1e-5)
+    np.testing.assert_allclose(predicted.values[:, 0], chance, atol=0.05)
+    expected = np.log(np.take_along_axis(predicted.values[:, 0], choice[:, None].astype(int), axis=1)).sum()
+    np.testing.assert_allclose(float(fit.log_likelihood(data).sum()), expected, rtol=1e-4)
+    switching = SwitchingGLM(n_states=2, coupling=None, history=Lags(1), covariates=("stimulus",))
+    found = switching.fit(data, key=0, restarts=1)
+    drawn = found.simulate(3000, key=1, covariates=data)
+    assert set(np.unique(drawn["activity"])) <= {0.0, 1.0, 2.0}
+    assert np.isfinite(found.predict(data, mode="past")["mean"]).all()

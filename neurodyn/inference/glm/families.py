@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import digamma, gammaln
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from scipy.special import gammaln as host_gammaln
 
 from neurodyn.errors import ModelError
@@ -37,6 +37,11 @@ class Family(abc.ABC):
     name: ClassVar[str]
     kinds: ClassVar[frozenset[str]]
     learns_scale: ClassVar[bool] = False
+
+    @property
+    def group(self) -> int:
+        """Neighbouring entries whose terms belong together."""
+        return 1
 
     @abc.abstractmethod
     def terms(self, eta: Array, values: Array, scale: Array) -> Array:
@@ -368,8 +373,3 @@ class GaussianFamily(Family):
         mean = np.where(mask, values, 0).sum(axes, dtype=float) / count
         spread = np.where(mask, (values - mean) ** 2, 0).sum(axes, dtype=float) / count
         return np.maximum(spread, 1e-6 * max(float(spread.mean()), 1e-6))
-
-
-def chunk_sum(terms: Float[Array, "time state unit"], weight: Float[Array, "time state"]) -> Array:
-    """Weighted sum over time and state, ``(unit,)``."""
-    return jnp.einsum("tsn,ts->n", terms, weight)

@@ -66,6 +66,7 @@ class PriorState:
         if isinstance(prior, OneHotPrior):
             self.deviation = prior.deviation
         self.mean_deviation = self._number(prior.mean_deviation, 1.0) if learns else None
+        self._made: tuple[tuple, Penalty] | None = None
         # A group lasso is rounded at zero by this length, which shrinks with every step: else zero would hold what is there.
         self.rounding = FIRST_ROUNDING if isinstance(prior, GroupLasso) else 0.0
 
@@ -75,7 +76,14 @@ class PriorState:
         return start if value == "learnt" else value  # type: ignore[return-value]
 
     def penalty(self, weights: Weights) -> Penalty:
-        """Penalty at the current hyperparameters, majorising a group lasso at `weights` (made on the host)."""
+        """Penalty at the current hyperparameters, majorising a group lasso at `weights`; kept while these stay."""
+        now = (self.deviation, self.mean_deviation, weights.shared.shape, weights.shared.dtype)
+        if self._made is None or self._made[0] != now or isinstance(self.prior, GroupLasso):
+            self._made = (now, self._penalty(weights))
+        return self._made[1]
+
+    def _penalty(self, weights: Weights) -> Penalty:
+        """The penalty, made on the host."""
         shape, dtype, prior = self.shape, weights.shared.dtype, self.prior
         n_states = weights.shared.shape[1]
         observed = np.maximum(shape.n_observed, 1)

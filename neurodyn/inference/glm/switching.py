@@ -167,8 +167,9 @@ class Maximiser:
             family=self.family,
         )
         self.average = step.average
-        before = _total(step.value) - np.asarray(step.penalty, float)
-        gain = np.asarray(step.gain, float)
+        group = self.family.group
+        before = together(_total(step.value) - np.asarray(step.penalty, float), group)
+        gain = together(np.asarray(step.gain, float), group)
         length = np.ones(len(before))
         best, pending = np.zeros(len(before)), np.ones(len(before), bool)
         likelihood = None
@@ -178,7 +179,7 @@ class Maximiser:
             value, likelihood = evaluate(
                 candidate, parameters.scale, self.design, posterior, family=self.family
             )
-            after = _total(value) - np.asarray(compiled_penalty(candidate, penalty), float)
+            after = together(_total(value) - np.asarray(compiled_penalty(candidate, penalty), float), group)
             good = pending & np.isfinite(after) & (after >= before + 1e-4 * length * gain - noise)
             best[good] = length[good]
             pending &= ~good
@@ -230,6 +231,13 @@ def scale_range(family: Family) -> tuple[float, float]:
 def compiled_penalty(weights: Weights, penalty: Any) -> Array:
     """`penalty_value`, compiled."""
     return penalty_value(weights, penalty)
+
+
+def together(values: np.ndarray, group: int) -> np.ndarray:
+    """Every entry replaced by the sum over its group of neighbours."""
+    if group == 1:
+        return values
+    return np.repeat(values.reshape(-1, group).sum(axis=1), group)
 
 
 def _total(value: Array) -> np.ndarray:

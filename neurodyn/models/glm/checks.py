@@ -7,10 +7,11 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NeurodynWarning, RecordingError
+from neurodyn.inference.glm.categorical import CategoricalFamily
 from neurodyn.inference.glm.families import BernoulliFamily, Family, GaussianFamily
 from neurodyn.inference.glm.fitting import Outcome
 from neurodyn.inference.glm.switching import Parameters, Run
-from neurodyn.models.glm.problem import Grid, Problem
+from neurodyn.models.glm.problem import Grid, Problem, channel_labels
 from neurodyn.models.hmm.states import match_paths
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _names(labels: Any, where: Any, most: int = 5) -> str:
 def check_values(name: str, grid: Grid, family: Family, recording: xr.Dataset) -> None:
     """Refuse values the observation model gives no chance to."""
     values = grid.values[grid.mask]
-    if isinstance(family, GaussianFamily):
+    if isinstance(family, (GaussianFamily, CategoricalFamily)):
         return
     labels = recording["unit"].values
     if not isinstance(family, BernoulliFamily):
@@ -65,19 +66,22 @@ def covariate_scale(grid: Grid) -> np.ndarray:
     return np.where(size > 0, size, 1.0)
 
 
-def warn_before(model: "CoupledModel", grid: Grid, problem: Problem, recording: xr.Dataset) -> None:
+def warn_before(
+    model: "CoupledModel", grid: Grid, problem: Problem, recording: xr.Dataset, family: Family
+) -> None:
     """Name silent units, identical units, covariates that depend on each other, and too many parameters."""
-    labels, name = recording["unit"].values, model.name
+    categorical = isinstance(family, CategoricalFamily)
+    labels, name = channel_labels(recording, family), model.name
     count = grid.mask.sum(axis=(0, 1))
     total = np.where(grid.mask, np.abs(grid.values), 0).sum(axis=(0, 1))
     silent = np.asarray((count > 0) & (total == 0))
-    if silent.any() and not set(recording["kind"].values) & {"continuous"}:
+    if silent.any() and not categorical and not isinstance(family, GaussianFamily):
         warnings.warn(
             f"{name}: {_names(labels, silent)} never fired, so its rate is set to its lower limit and its couplings "
             "say nothing; drop it.",
             NeurodynWarning,
         )
-    if model.coupling is not None:
+    if model.coupling is not None and not categorical:
         _warn_of_twins(name, grid, labels)
     covariates = grid.covariates[grid.mask.any(axis=2)].astype(float)
     if covariates.shape[1]:
@@ -137,7 +141,7 @@ def warn_after(
     family: Family,
 ) -> None:
     """Say what the reader must know about a fit."""
-    best, name, labels = outcome.best, model.name, recording["unit"].values
+    best, name, labels = outcome.best, model.name, channel_labels(recording, family)
     if best.interrupted:
         warnings.warn(f"the fit was {reason(best)}.", NeurodynWarning)
     elif best.failed:
@@ -159,7 +163,7 @@ def warn_after(
             "link; raise ceiling.",
             NeurodynWarning,
         )
-    if len(share) > 1 and not isinstance(family, GaussianFamily):
+    if len(share) > 1 and not isinstance(family, (GaussianFamily, CategoricalFamily)):
         _warn_of_silent_states(name, best, share, problem, labels)
 
 

@@ -14,6 +14,7 @@ from neurodyn.__about__ import __version__
 from neurodyn.errors import ModelError, RecordingError
 from neurodyn.inference.bases import Basis, Exponential
 from neurodyn.inference.em import TransitionPrior
+from neurodyn.inference.glm.categorical import CategoricalFamily
 from neurodyn.inference.glm.checkpoints import Store, digest
 from neurodyn.inference.glm.design import Weights
 from neurodyn.inference.glm.families import Family, GaussianFamily
@@ -56,7 +57,7 @@ OPTIONS: Mapping[str, Any] = {
 class CoupledModel(Model):
     """What a generalised linear model of one state and of several have in common."""
 
-    kinds: ClassVar[frozenset[str]] = frozenset({"count", "binary", "continuous"})
+    kinds: ClassVar[frozenset[str]] = frozenset({"count", "binary", "categorical", "continuous"})
     fit_options: ClassVar[Mapping[str, Any]] = OPTIONS
 
     coupling: Basis | None = dataclasses.field(default_factory=Exponential)
@@ -131,7 +132,7 @@ class CoupledModel(Model):
         kernel, own_kernel = kernels_of(self.coupling, self.history)
         silent = np.logical_not(np.any(grid.known, axis=(0, 1)))
         problem = problem_of(grid, kernel, own_kernel, silent, strip=True)
-        checks.warn_before(self, grid, problem, recording)
+        checks.warn_before(self, grid, problem, recording, family)
         setup = self._setup(problem, family, grid)
         given = self._given(options["start_parameters"], recording, scale, grid)
         seed = key_words(key)[-1] % (2**31 - 64)
@@ -254,6 +255,7 @@ class CoupledModel(Model):
             raise ModelError(f"start_parameters has {data.sizes['state']} states, the model {self._states}.")
         labels = recording["unit"].values
         order = {name: labels for name in ("unit", "target", "source") if name in data.coords}
+        order = order if "channel" not in data.dims else {}
         data = data.sel(order) if order else data
         if self.covariates:
             weight = data["covariate_weight"]
@@ -261,7 +263,7 @@ class CoupledModel(Model):
                 weight = weight.sel(covariate=list(self.covariates))
             data = data.assign(covariate_weight=weight.transpose(..., "covariate") * scale)
         if "scale" not in data:
-            data = data.assign(scale=("unit", np.ones(len(labels))))
+            data = data.assign(scale=(data["bias"].dims[-1], np.ones(data["bias"].shape[-1])))
         return from_dataset(data, grid.values.dtype)
 
     def _finish(
@@ -289,7 +291,7 @@ class CoupledModel(Model):
         parameters = Parameters(
             parameters.initial[order], parameters.transition[order][:, order], weights, parameters.scale
         )
-        data = to_dataset(parameters, recording, self.coupling, self.history, self.covariates, scale)
+        data = to_dataset(parameters, recording, self.coupling, self.history, self.covariates, scale, family)
         if self.coupling is not None:
             data["kernel"] = (("lag", "basis"), outcome.kernel)
         if outcome.one_hot is not None:
@@ -310,6 +312,8 @@ class CoupledModel(Model):
         n_trials = int(problem.grid.mask.any(axis=(1, 2)).sum())
         data["trial_start"] = ((), np.int8(self._from_initial(n_trials)))
         objective = np.asarray(best.objective) + float(problem_offset(problem, family))
+        if isinstance(family, CategoricalFamily):
+            data["n_categories"] = ((), np.int64(family.n_categories))
         model = dataclasses.replace(self, observation=family.name)
         runs = outcome.runs
         trace = Trace(

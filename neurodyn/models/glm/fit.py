@@ -10,6 +10,7 @@ import xarray as xr
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.compilation import light_jit
+from neurodyn.inference.glm.categorical import CategoricalFamily, from_channels
 from neurodyn.inference.glm.design import Design
 from neurodyn.inference.glm.families import Family, GaussianFamily
 from neurodyn.inference.glm.fill import forecast, mixture
@@ -71,7 +72,8 @@ class _CoupledFit(HasLogLikelihood, HasSimulate):
     def family(self) -> Family:
         """The observation model the fit resolved to."""
         model: Any = self.model
-        return named_family(model.observation, model.link, model.ceiling)
+        n_categories = int(self.parameters["n_categories"]) if "n_categories" in self.parameters else 2
+        return named_family(model.observation, model.link, model.ceiling, n_categories)
 
     @property
     def n_states(self) -> int:
@@ -93,7 +95,7 @@ class _CoupledFit(HasLogLikelihood, HasSimulate):
 
     def _silent(self) -> np.ndarray:
         """Units that are nobody's regressor, so that their missing values matter to no one."""
-        silent = np.ones(self.parameters.sizes["unit"], bool)
+        silent = np.ones(self.parameters["bias"].shape[-1], bool)
         if "weight" in self.parameters:
             silent &= (self.parameters["weight"] == 0).all(("state", "target", "basis")).values
         if "history_weight" in self.parameters:
@@ -174,6 +176,10 @@ class _CoupledFit(HasLogLikelihood, HasSimulate):
     def _in_units(self, mean: np.ndarray, variance: np.ndarray) -> Prediction:
         """Back from standardised values."""
         reference = self._reference()
+        if isinstance(self.family, CategoricalFamily):
+            n_categories = self.family.n_categories
+            chances = from_channels(mean, n_categories).astype(mean.dtype)
+            return Prediction(chances, None, tuple(range(n_categories)))
         if reference is not None and isinstance(self.family, GaussianFamily):
             mean = (reference[0] + reference[1] * mean).astype(mean.dtype)
             variance = (np.square(reference[1]) * variance).astype(variance.dtype)
@@ -189,8 +195,9 @@ class _CoupledFit(HasLogLikelihood, HasSimulate):
 
     def _exact_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Exact where the regressors were observed."""
-        mask = arrays(recording).mask | self._silent()
-        return exact_by_reach(mask, self.model.reach) | ~arrays(recording).mask.any(axis=2)
+        observed = arrays(recording).mask
+        silent = self._silent().reshape(observed.shape[2], -1).all(axis=1)
+        return exact_by_reach(observed | silent, self.model.reach) | ~observed.any(axis=2)
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Log normalisers of the forward pass."""

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError
+from neurodyn.inference.glm.categorical import CategoricalFamily, from_channels
 from neurodyn.inference.glm.fill import Kernels
 from neurodyn.inference.glm.particles import draw_recordings, predict_by_particles
 from neurodyn.models.glm.problem import grid_of
@@ -53,6 +54,9 @@ def simulate(fit: "_CoupledFit", n_time: int, n_trials: int, key: jax.Array, giv
     reference = fit._reference()
     if reference is not None:
         values = reference[0] + reference[1] * values
+    family = fit.family
+    if isinstance(family, CategoricalFamily):
+        values = from_channels(values, family.n_categories).argmax(axis=-1)
     found = make(
         values,
         sampling_interval=float(fit.provenance.get("sampling_interval", 1.0)),

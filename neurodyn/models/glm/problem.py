@@ -10,6 +10,7 @@ import xarray as xr
 
 from neurodyn.errors import RecordingError
 from neurodyn.inference.bases import Basis
+from neurodyn.inference.glm.categorical import CategoricalFamily, to_channels
 from neurodyn.inference.glm.design import Design, Weights, make_design
 from neurodyn.inference.glm.families import (
     BernoulliFamily,
@@ -20,12 +21,13 @@ from neurodyn.inference.glm.families import (
 )
 from neurodyn.inference.glm.fill import Kernels, fill_causally
 from neurodyn.inference.glm.switching import Chain, Parameters
+from neurodyn.models.hmm.choices import count_categories
 from neurodyn.models.hmm.covariates import transition_covariates
 from neurodyn.models.hmm.layout import Layout, lay_out
 from neurodyn.recording import arrays
 
-OBSERVATIONS = ("auto", "poisson", "negative_binomial", "bernoulli", "gaussian")
-BY_KIND = {"count": "poisson", "binary": "bernoulli", "continuous": "gaussian"}
+OBSERVATIONS = ("auto", "poisson", "negative_binomial", "bernoulli", "categorical", "gaussian")
+BY_KIND = {"count": "poisson", "binary": "bernoulli", "categorical": "categorical", "continuous": "gaussian"}
 
 
 def family_for(observation: str, link: str, ceiling: float | None, recording: xr.Dataset) -> Family:
@@ -42,7 +44,9 @@ def family_for(observation: str, link: str, ceiling: float | None, recording: xr
             f"the units have the kinds {', '.join(kinds)}, but one observation model covers one kind; select the "
             "units of one kind with recording.sel(unit=...)."
         )
-    family = named_family(BY_KIND[kinds[0]] if observation == "auto" else observation, link, ceiling)
+    name = BY_KIND[kinds[0]] if observation == "auto" else observation
+    n_categories = count_categories(recording) if kinds == ["categorical"] else 2
+    family = named_family(name, link, ceiling, n_categories)
     if kinds[0] not in family.kinds:
         raise RecordingError(
             f"units of kind {kinds[0]} do not fit {family.name} observations, which take "
@@ -51,8 +55,10 @@ def family_for(observation: str, link: str, ceiling: float | None, recording: xr
     return family
 
 
-def named_family(observation: str, link: str, ceiling: float | None) -> Family:
+def named_family(observation: str, link: str, ceiling: float | None, n_categories: int = 2) -> Family:
     """Observation model of a name."""
+    if observation == "categorical":
+        return CategoricalFamily(n_categories=n_categories)
     if observation == "negative_binomial":
         return NegativeBinomialFamily(link=link)
     if observation == "bernoulli":
@@ -111,6 +117,9 @@ def grid_of(
     known = mask if inputs is None else arrays(inputs, dtype).mask
     if isinstance(family, GaussianFamily) and reference is not None:
         values = ((values - reference[0]) / reference[1]).astype(dtype)
+    if isinstance(family, CategoricalFamily):
+        values = to_channels(values, family.n_categories)
+        mask, known = (np.repeat(one, family.group, axis=2) for one in (mask, known))
     covariates = np.zeros((*values.shape[:2], 0), dtype)
     if names:
         covariates = transition_covariates(recording, names, "the rates").astype(dtype)
@@ -209,6 +218,19 @@ def problem_of(
     return Problem(layout, grid, layout.flatten(grid.covariates), since, chain, silent, kernel, own_kernel)
 
 
+def channel_dim(family: Family) -> str:
+    """Dimension of what has a linear predictor of its own."""
+    return "channel" if isinstance(family, CategoricalFamily) else "unit"
+
+
+def channel_labels(recording: xr.Dataset, family: Family) -> np.ndarray:
+    """Labels of the units, or of the options of categorical ones."""
+    labels = recording["unit"].values
+    if not isinstance(family, CategoricalFamily):
+        return labels
+    return np.array([f"{label}={option}" for label in labels for option in range(1, family.n_categories)])
+
+
 def to_dataset(
     parameters: Parameters,
     recording: xr.Dataset,
@@ -216,9 +238,13 @@ def to_dataset(
     history: Basis | str | None,
     covariates: tuple[str, ...],
     covariate_scale: np.ndarray,
+    family: Family,
 ) -> xr.Dataset:
-    """Labelled parameters; covariate weights in the covariates' own units."""
-    labels = recording["unit"].values
+    """Labelled parameters; covariate weights in the covariates' own units.
+
+    Of categorical units the place of a unit is taken by a channel, one an option but the first.
+    """
+    labels, channel = channel_labels(recording, family), channel_dim(family)
     kernel, own_kernel = kernels_of(coupling, history)
     n_units, n_functions = len(labels), kernel.shape[1]
     shared, own = (np.asarray(leaf) for leaf in parameters.weights)
@@ -227,13 +253,14 @@ def to_dataset(
     variables: dict[str, Any] = {
         "initial": (("state",), np.asarray(parameters.initial)),
         "transition": (("state", "state_next"), np.asarray(parameters.transition)),
-        "bias": (("state", "unit"), shared[-1]),
-        "scale": (("unit",), np.asarray(parameters.scale)),
+        "bias": (("state", channel), shared[-1]),
+        "scale": ((channel,), np.asarray(parameters.scale)),
     }
     coords: dict[str, Any] = {
         "state": np.arange(n_states),
         "state_next": np.arange(n_states),
-        "unit": labels,
+        channel: labels,
+        "unit": recording["unit"].values,
         "kind": ("unit", recording["kind"].values.astype(str)),
     }
     for name, coord in recording["unit"].coords.items():
@@ -250,7 +277,7 @@ def to_dataset(
             "lag": np.arange(1, len(kernel) + 1),
         }
     if isinstance(history, Basis):
-        variables["history_weight"] = (("state", "unit", "history_basis"), own.transpose(1, 2, 0))
+        variables["history_weight"] = (("state", channel, "history_basis"), own.transpose(1, 2, 0))
         variables["history_kernel"] = (("history_lag", "history_basis"), own_kernel)
         coords |= {
             "history_basis": list(history.labels()),
@@ -258,24 +285,25 @@ def to_dataset(
         }
     if covariates:
         raw = shared[inside:-1] / covariate_scale[:, None, None]
-        variables["covariate_weight"] = (("state", "unit", "covariate"), raw.transpose(1, 2, 0))
+        variables["covariate_weight"] = (("state", channel, "covariate"), raw.transpose(1, 2, 0))
         coords["covariate"] = list(covariates)
     return xr.Dataset(variables, coords=coords)
 
 
 def from_dataset(data: xr.Dataset, dtype: Any) -> Parameters:
     """Bare parameters, for covariates in their own units."""
-    n_states, n_units = data.sizes["state"], data.sizes["unit"]
+    channel = "channel" if "channel" in data.dims else "unit"
+    n_states, n_units = data.sizes["state"], data.sizes[channel]
     blocks = []
     if "weight" in data:
         weight = data["weight"].transpose("basis", "source", "state", "target").values
         blocks.append(weight.reshape(-1, n_states, n_units))
     if "covariate_weight" in data:
-        blocks.append(data["covariate_weight"].transpose("covariate", "state", "unit").values)
-    blocks.append(data["bias"].transpose("state", "unit").values[None])
+        blocks.append(data["covariate_weight"].transpose("covariate", "state", channel).values)
+    blocks.append(data["bias"].transpose("state", channel).values[None])
     own = np.zeros((0, n_states, n_units))
     if "history_weight" in data:
-        own = data["history_weight"].transpose("history_basis", "state", "unit").values
+        own = data["history_weight"].transpose("history_basis", "state", channel).values
     return Parameters(
         jnp.asarray(data["initial"].values, dtype),
         jnp.asarray(data["transition"].values, dtype),
