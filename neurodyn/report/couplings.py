@@ -160,7 +160,13 @@ def plot_couplings(fit: Fit, *, states: Sequence[int] | None = None, width: floa
     words = f"coupling, summed over lags{' ' if width >= NARROW else chr(10)}(linear predictor per {per_unit(fit)})"
     apart_bars = len(images) > 1 and not stacked
     if True in images:
-        _bar(figure, grid[:, :1] if apart_bars else grid, images[True], "P(excites) − P(inhibits)")
+        _bar(
+            figure,
+            grid[:, :1] if apart_bars else grid,
+            images[True],
+            "P(excites) − P(inhibits)",
+            chances=True,
+        )
     _bar(figure, grid[:, 1:] if apart_bars else grid, images[False], words, beyond=beyond)
     return figure
 
@@ -189,7 +195,15 @@ def _label(axes: "Axes", labels: list[str], side: float, *, first: bool, last: b
         axes.set_xlabel("source" if few else f"{len(labels)} sources", fontsize=SMALL + 1, color=INK)
 
 
-def _bar(figure: "Figure", beside: np.ndarray, image: Any, words: str, *, beyond: bool = False) -> None:
+def _bar(
+    figure: "Figure",
+    beside: np.ndarray,
+    image: Any,
+    words: str,
+    *,
+    beyond: bool = False,
+    chances: bool = False,
+) -> None:
     """A scale of colours below some axes."""
     from matplotlib.ticker import MaxNLocator
 
@@ -197,8 +211,8 @@ def _bar(figure: "Figure", beside: np.ndarray, image: Any, words: str, *, beyond
         image,
         ax=beside,
         location="bottom",
-        shrink=min(1.0, 2.0 / beside.shape[1]),
-        aspect=18 if beside.shape[1] == 1 else 32,
+        shrink=0.5 if beside.size == 1 and not chances else min(1.0, 2.0 / beside.shape[1]),
+        aspect=18 if chances else 32,
         pad=0.03,
         extend="both" if beyond else "neither",
         extendfrac=0.03,

@@ -137,8 +137,9 @@ def coupling_drawings(fit: Fit) -> list[Drawing]:
         Drawing(
             lambda width: couplings.plot_couplings(fit, width=width),
             alt=f"Matrices of the couplings between {n_units} units, one for each of {n_states} states.",
-            caption="Couplings: how much a spike of the source (column) raises or lowers the drive of the target (row), "
-            "summed over lags; own histories are grey. Units that share an input look coupled." + shared,
+            caption=f"Couplings: how much a {couplings.per_unit(fit)} of the source (column) raises or lowers the drive of "
+            "the target (row), summed over lags; own histories are grey. Units that share an input look coupled."
+            + shared,
             name="couplings",
         )
     ]

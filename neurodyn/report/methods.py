@@ -24,6 +24,13 @@ NULL_WORDS = {
     "phase_randomise": "randomised phases",
     "trial_shuffle": "shuffled trials",
 }
+HOMES = (  # where a class is to be imported from
+    "neurodyn.models",
+    "neurodyn.models.baselines",
+    "neurodyn.inference.bases",
+    "neurodyn.inference.emissions",
+    "neurodyn.validation",
+)
 PACKAGES = ("neurodyn", "jax", "numpy", "scipy", "xarray", "matplotlib")
 
 
@@ -74,11 +81,12 @@ def references(keys: Iterable[str]) -> str:
     for key in dict.fromkeys(["neurodyn", *keys]):
         entry = ENTRIES[key]
         title = re.search(r"title = \{(.*)\},?$", entry, re.MULTILINE)
-        author = re.search(r"author = \{(.*?)\},?$", entry, re.MULTILINE)
+        author = re.search(r"author = \{(.*?)\},?$", entry, re.MULTILINE | re.DOTALL)
         year = re.search(r"year = \{?(\d{4})", entry)
         doi = re.search(r"doi = \{(.*?)\}", entry)
         who, what = (
-            part.group(1).replace("{", "").replace("}", "") if part else "" for part in (author, title)
+            " ".join(part.group(1).replace("{", "").replace("}", "").split()) if part else ""
+            for part in (author, title)
         )
         who = who.replace(" and others", " et al.").replace(" and ", "; ").rstrip(".")
         said = ". ".join(part for part in (who, what) if part)
@@ -201,21 +209,16 @@ def data_sentence(recording: xr.Dataset) -> str:
 
 def python_snippet(comparison: "Comparison") -> str:
     """Python that names the models and the key, for a comparison made without the command line."""
-    lines = ["import neurodyn", "from neurodyn.models import *"]
-    lines += ["from neurodyn.validation import Selected"] * bool(comparison.chosen)
-    written = {label: repr(model) for label, model in comparison.models.items()}
-    for module in ("bases", "glm.priors"):
-        path = f"neurodyn.inference.{module}"
-        held = vars(importlib.import_module(path))
-        used = [
-            name
-            for name, item in held.items()
-            if getattr(item, "__module__", "") == path
-            and any(re.search(rf"\b{name}\(", shown) for shown in written.values())
+    classes: dict[str, list[str]] = {}
+    for kind in sorted(set(_classes(list(comparison.models.values()))), key=lambda kind: kind.__name__):
+        homes = [
+            home for home in HOMES if getattr(importlib.import_module(home), kind.__name__, None) is kind
         ]
-        lines += [f"from {path} import {', '.join(used)}"] * bool(used)
+        classes.setdefault((homes or [kind.__module__])[0], []).append(kind.__name__)
+    lines = ["import neurodyn"]
+    lines += [f"from {home} import {', '.join(names)}" for home, names in sorted(classes.items())]
     lines += ["", "models = {"]
-    lines += [f"    {label!r}: {shown}," for label, shown in written.items()]
+    lines += [f"    {label!r}: {model!r}," for label, model in comparison.models.items()]
     lines += [
         "}",
         f"protocols = {list(comparison.protocols)!r}  # neurodyn.validation.holdout, as described above",
@@ -224,3 +227,13 @@ def python_snippet(comparison: "Comparison") -> str:
         f"comparison = neurodyn.compare(models, recording, protocols, key={comparison.settings.get('key')!r})"
     ]
     return "\n".join(lines)
+
+
+def _classes(value: Any) -> list[type]:
+    """Classes of a model and of what it is made of."""
+    if isinstance(value, (tuple, list)):
+        return [kind for one in value for kind in _classes(one)]
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return []
+    inside = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    return [type(value), *_classes(inside)]

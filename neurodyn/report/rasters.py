@@ -76,7 +76,7 @@ def plot_raster_states(
         values, chance = values.isel(trial=trial), chance.isel(trial=trial)
     elif trial != 0:
         raise ModelError(f"trial is {trial}, but the recording has none; leave it out.")
-    n_bins = int(recording["n_bins"].values[trial]) if "n_bins" in recording.coords else values.sizes["time"]
+    n_bins = int(values["n_bins"]) if "n_bins" in values.coords else values.sizes["time"]
     by_choice = recording.attrs.get("time_unit") == "trial"
     interval = 1.0 if by_choice else float(recording.attrs["sampling_interval"])
     first = 0 if start is None else int(np.floor(start / interval + 1e-6))

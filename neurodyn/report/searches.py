@@ -1,6 +1,7 @@
 """Figures of what a search found: the restarts of a fit, and a sweep over its hyperparameters."""
 
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -173,14 +174,14 @@ def plot_sweep(sweep: "Sweep", *, width: float = 4.8) -> "Figure":
             ms=5,
             lw=1.4,
             elinewidth=1.6,
-            label=f"{other}",
+            label="" if other is None else setting_labels(table[rest[0]].values)[line],
             capsize=0,
         )
         mine = not rest or chosen[rest[0]] == other
         at = [k for k, value in enumerate(values) if mine and value == chosen[first]]
         axes.plot(place[at], score[at], ls="", marker="o", ms=12, mfc="none", mec=INK, mew=1.2)
     if len(values) <= 15:
-        axes.set_xticks(place, [str(value) for value in values])
+        axes.set_xticks(place, ["\n".join(textwrap.wrap(label, 16)) for label in setting_labels(values)])
     low, high, _ = sweep_limits(sweep)
     axes.set_ylim(low, high)
     tidy(
@@ -194,6 +195,36 @@ def plot_sweep(sweep: "Sweep", *, width: float = 4.8) -> "Figure":
         )
         legend.get_title().set_color(INK)
     return figure
+
+
+def setting_labels(values: Any) -> list[str]:
+    """Settings as short text: numbers as they are, priors and the like by what tells them apart.
+
+    Parameters
+    ----------
+    values : array_like
+        Values of one hyperparameter in a sweep.
+
+    Returns
+    -------
+    list of str
+        Names of classes where these differ, else the arguments that do.
+
+    Examples
+    --------
+    >>> setting_labels(["Ridge(strength=1.0)", "GaussianPrior(deviation=0.1)"])
+    ['Ridge', 'GaussianPrior']
+    >>> setting_labels(["Ridge(strength=1.0)", "Ridge(strength=2.0)"])
+    ['strength=1.0', 'strength=2.0']
+    """
+    text = [str(value) for value in np.asarray(values).tolist()]
+    heads = [label.partition("(")[0] for label in text]
+    if len(set(heads)) == len(text):
+        return heads
+    parts = [label.partition("(")[2].removesuffix(")").split(", ") for label in text]
+    if len(set(heads)) > 1 or not all(map(all, parts)):
+        return text
+    return [", ".join(one for one in mine if any(one not in other for other in parts)) for mine in parts]
 
 
 def sweep_limits(sweep: "Sweep") -> tuple[float, float, bool]:

@@ -262,10 +262,9 @@ def fit_section(
     wide, pairs = drawings.fit_drawings(shown, recording)
     if not wide:
         return ""
-    parts = [f"<p>{text(note)}</p>", figure(wide[0], dpi)]
-    for left, right in pairs:
-        parts.append(f'<div class="pair">{figure(left, dpi)}{figure(right, dpi)}</div>')
-    parts += [figure(item, dpi) for item in wide[1:]]
+    beside = [f'<div class="pair">{figure(left, dpi)}{figure(right, dpi)}</div>' for left, right in pairs]
+    parts = [f"<p>{text(note)}</p>", figure(wide[0], dpi), *beside[:1]]
+    parts += [*(figure(item, dpi) for item in wide[1:]), *beside[1:]]
     if views.has_states(shown):
         parts.append(trust.states(comparison, shown, recording, dpi))
     return section(identity, "The fit", *parts)

@@ -220,6 +220,15 @@ def make_design(
     return with_features(design) if keep else design
 
 
+def with_longer_chunks(design: Design, times: int) -> Design:
+    """The same design in chunks some times as long, as far as the number of chunks allows."""
+    chunk, left = design.chunk, design.n_chunks
+    while times > 1 and left % 2 == 0:
+        chunk, left, times = 2 * chunk, left // 2, times // 2
+    fields = {name: getattr(design, name) for name in type(design).__dataclass_fields__}
+    return Design(**{**fields, "chunk": chunk})
+
+
 def with_features(design: Design) -> Design:
     """The design with its table of features, where that is small enough to keep."""
     if design.features is None and design.targets.shape[0] * design.n_features <= KEPT_ELEMENTS:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurodyn.inference.em import TransitionPrior
-from neurodyn.inference.glm.design import Design, Weights
+from neurodyn.inference.glm.design import Design, Weights, with_longer_chunks
 from neurodyn.inference.glm.families import Family
 from neurodyn.inference.glm.hyper import PriorState, Shape
 from neurodyn.inference.glm.kernels import kernel_step
@@ -26,6 +26,7 @@ SCREEN, SURVIVORS = 12, 2
 STAY = 0.98
 ROUNDS = 3
 KERNEL_TURNS = 12
+CURVATURE_CHUNKS = 16
 COVARIATE_RIDGE = 1e-6
 
 
@@ -347,8 +348,10 @@ def harden(key: int, setup: Setup, prior: OneHotPrior, outcome: Outcome, setting
     shape, inside = setup.shape, setup.shape.n_coupling
     parameters = run.parameters
     posterior = run.posterior * jnp.asarray(setup.chain.valid, run.posterior.dtype)[:, None]
+    # Every chunk adds to all matrices, so that there should be few.
+    few = with_longer_chunks(design, CURVATURE_CHUNKS)
     gradient, curvature = exact_curvature(
-        parameters.weights, parameters.scale, design, posterior, family=setup.family
+        parameters.weights, parameters.scale, few, posterior, family=setup.family
     )
     centre, slope = (jnp.transpose(leaf, (1, 2, 0)) for leaf in (parameters.weights.shared, gradient.shared))
     expansion = Expansion(centre, slope, curvature)

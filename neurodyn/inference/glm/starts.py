@@ -119,10 +119,7 @@ def score_labels(
     )
     scores = np.asarray(table, float)[:count]
     sizes = np.bincount(window[valid], minlength=count)[:count]
-    scores = scores / np.sqrt(np.maximum(sizes, 1))[:, None]
-    deviation = scores.std(axis=0)
-    scores = (scores - scores.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1.0)
-    reduced = principal(scores, COMPONENTS)
+    reduced = principal(comparable(scores / np.sqrt(np.maximum(sizes, 1))[:, None]), COMPONENTS)
     if count <= n_states:
         labels = np.arange(count) % n_states
     else:
