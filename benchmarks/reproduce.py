@@ -1,6 +1,6 @@
 """The claims of a system's page, measured one by one: measured, bar, holds or falls short.
 
-    python benchmarks/reproduce.py hmm [--quick] [--full] [--only LINE ...]
+    python benchmarks/reproduce.py {hmm,switching-glm} [--quick] [--full] [--only LINE ...]
 
 `QUICK=1` in the environment means `--quick`: a reduced version, and every line it prints says so. `--full` has no
 limit of time and resumes: a line already measured at this commit is taken from `results/`. The exit status is 1
@@ -31,35 +31,68 @@ RESULTS = ROOT / "results"
 MINUTES, QUICK_MINUTES = 60, 10
 FAILURES = (ArithmeticError, AttributeError, ImportError, LookupError, MemoryError, OSError, RuntimeError)
 FAILURES += (TypeError, ValueError)
+Action = Callable[[bool], list[Line]]
 
 
-def hmm_lines(full: bool) -> dict[str, Callable[[bool], list[Line]]]:
-    """The lines of systems/hmm, quick ones first; each is imported only when it is measured."""
+def line(module: str, name: str = "measure", *arguments: object, **options: object) -> Action:
+    """A function of a module of the benchmarks, imported only when it is measured."""
 
-    def line(module: str, name: str = "measure", *arguments: object, **options: object):
-        def call(quick: bool) -> list[Line]:
-            found = getattr(importlib.import_module(f"benchmarks.hmm.{module}"), name)
-            return functools.partial(found, *arguments, **options)(quick=quick)
+    def call(quick: bool) -> list[Line]:
+        found = getattr(importlib.import_module(f"benchmarks.{module}"), name)
+        return functools.partial(found, *arguments, **options)(quick=quick)
 
-        return call
+    return call
 
+
+def hmm_lines(full: bool) -> dict[str, Action]:
+    """The lines of systems/hmm, quick ones first."""
     return {
-        "equality": line("equality"),
-        "blocked": line("blocked"),
-        "compilation": line("compilation"),
-        "t1_10000": line("speed", "measure_t1", 10_000),
-        "t1_100000": line("speed", "measure_t1", 100_000),
-        "t1_1000000": line("speed", "measure_t1", 1_000_000),
-        "t2": line("speed", "measure_t2"),
-        "haxby": line("haxby"),
-        "hcp": line("hcp"),
-        "gap": line("gap", resume=full),
+        "equality": line("hmm.equality"),
+        "blocked": line("hmm.blocked"),
+        "compilation": line("hmm.compilation"),
+        "t1_10000": line("hmm.speed", "measure_t1", 10_000),
+        "t1_100000": line("hmm.speed", "measure_t1", 100_000),
+        "t1_1000000": line("hmm.speed", "measure_t1", 1_000_000),
+        "t2": line("hmm.speed", "measure_t2"),
+        "haxby": line("hmm.haxby"),
+        "hcp": line("hmm.hcp"),
+        "gap": line("hmm.gap", resume=full),
     }
 
 
-SYSTEMS = {"hmm": hmm_lines}
-# Lines that time nothing but themselves run two at a time, each in a process of its own, after the others.
-SIDE_BY_SIDE = ("hcp", "gap", "haxby")
+def switching_glm_lines(full: bool) -> dict[str, Action]:
+    """The lines of systems/switching-glm: those that time something, then the simulated networks and real data."""
+    del full
+    return {
+        "t3": line("glm.speed", "measure_t3"),
+        "t3b": line("glm.speed", "measure_t3b"),
+        "memory": line("switching_glm.memory"),
+        "network": line("switching_glm.network"),
+        "redrawn": line("switching_glm.network", "measure_redrawn"),
+        "n50": line("switching_glm.network", "measure_size", 50),
+        "n100": line("switching_glm.network", "measure_size", 100),
+        "starts": line("switching_glm.starts"),
+        "head_direction": line("switching_glm.real", "measure_head_direction"),
+        "rat_motor": line("switching_glm.real", "measure_rat_motor"),
+        "mouse_choices": line("switching_glm.real", "measure_mouse_choices"),
+    }
+
+
+SYSTEMS = {"hmm": hmm_lines, "switching-glm": switching_glm_lines}
+# Lines that time nothing but themselves run two at a time, each in a process of its own, after the others; long first.
+SIDE_BY_SIDE = {
+    "hmm": ("hcp", "gap", "haxby"),
+    "switching-glm": (
+        "n100",
+        "network",
+        "n50",
+        "redrawn",
+        "starts",
+        "head_direction",
+        "rat_motor",
+        "mouse_choices",
+    ),
+}
 
 
 def result_path(system: str, name: str, quick: bool) -> pathlib.Path:
@@ -75,7 +108,7 @@ def stored(path: pathlib.Path, now: str) -> list[Line] | None:
     return [Line(**one) for one in record["lines"]] if record.get("commit") == now else None
 
 
-def measure_one(name: str, action: Callable[[bool], list[Line]], quick: bool) -> list[Line]:
+def measure_one(name: str, action: Action, quick: bool) -> list[Line]:
     """Lines of one module; what goes wrong there is a line that falls short."""
     try:
         return action(quick)
@@ -100,7 +133,7 @@ def summary(lines: list[Line], minutes: float, quick: bool) -> str:
 
 
 def measure_and_store(
-    system: str, name: str, action: Callable[[bool], list[Line]], quick: bool, resume: bool
+    system: str, name: str, action: Action, quick: bool, resume: bool
 ) -> tuple[list[Line], str]:
     """Lines of one module, written to the results, and how long they took; with `resume`, stored ones where current."""
     path, now = result_path(system, name, quick), commit()
@@ -159,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
         lines.extend(found)
 
     names = [name for name in actions if not chosen.only or name in chosen.only]
-    apart = [name for name in SIDE_BY_SIDE if name in names and len(names) > 1]
+    apart = [name for name in SIDE_BY_SIDE[chosen.system] if name in names and len(names) > 1]
     for name in names:
         if name not in apart:
             tell(name, *measure_and_store(chosen.system, name, actions[name], quick, chosen.full))

@@ -388,3 +388,16 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(series: pathlib.Path, tmp_
 )
 def test_options_of_calls_are_spelt_as_flags(library: str, shown: str) -> None:
     assert on_command_line(library) == shown
+
+
+def test_models_with_and_without_couplings_have_names(tmp_path: pathlib.Path) -> None:
+    from neurodyn.models import GLM, SwitchingGLM
+
+    settings = work.Settings(models=(), states="2,3", out=tmp_path, command="")
+    switching = work.candidate_models("switching_glm", settings, [])
+    assert switching == {f"switching_glm {n}": SwitchingGLM(n_states=n) for n in (2, 3)}
+    assert work.candidate_models("glm", settings, []) == {"glm": GLM()}
+    (alone,) = work.candidate_models("uncoupled_glm", settings, []).values()
+    assert isinstance(alone, GLM)
+    assert alone.coupling is None
+    assert alone.history is not None

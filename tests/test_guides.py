@@ -16,6 +16,7 @@ READER_PAGES = (
     "docs/guides/from-file-to-verdict.md",
     "docs/guides/bring-your-own-data.md",
     "docs/guides/hidden-markov-models.md",
+    "docs/guides/switching-glm.md",
 )
 
 

@@ -7,12 +7,12 @@ from neurodyn.analysis.matching import sequence_agreement
 from neurodyn.analysis.states import fractional_occupancy
 from neurodyn.errors import NotApplicable
 from neurodyn.models.base import Fit
-from neurodyn.report import couplings, maps, networks, recordings, searches, states, views
+from neurodyn.report import couplings, maps, networks, psychometrics, recordings, searches, states, views
 from neurodyn.report.html import Drawing
 from neurodyn.report.methods import data_sentence
 
 HALF = 4.3
-MOST_CONNECTED, MOST_DRAWN = 400, 60
+MOST_CONNECTED, MOST_DRAWN, MOST_COVARIATES = 400, 60, 2
 
 
 class Remembered:
@@ -86,7 +86,7 @@ def fit_drawings(fit: Fit, recording: xr.Dataset) -> tuple[list[Drawing], list[t
             name="means",
         ),
     ]
-    wide += coupling_drawings(fit)
+    wide += coupling_drawings(fit) + choice_drawings(held, recording)
     connected = (
         2 < recording.sizes["unit"] <= MOST_CONNECTED
         and not (recording["kind"].values == "categorical").any()
@@ -143,6 +143,25 @@ def coupling_drawings(fit: Fit) -> list[Drawing]:
             name="couplings",
         )
     ]
+
+
+def choice_drawings(fit: Fit, recording: xr.Dataset) -> list[Drawing]:
+    """Choices against the first covariates of a model of choices."""
+    if not psychometrics.has_choices(fit):
+        return []
+    names = [str(name) for name in views.last(fit).parameters["covariate"].values[:MOST_COVARIATES]]
+
+    def drawn(number: int, name: str) -> Drawing:
+        return Drawing(
+            lambda width: psychometrics.plot_psychometric(fit, recording, name, width=width),
+            alt=f"Probability of the choice against {name} in each state.",
+            caption="Lines: the model, all else at its mean in the state. Points: the choices, weighed by the probability "
+            "of the state, with 95 % binomial intervals; these probabilities have seen the choices.",
+            width=5.6,
+            name=f"choices_{number}",
+        )
+
+    return [drawn(number, name) for number, name in enumerate(names)]
 
 
 def network_drawings(fit: Fit) -> tuple[Drawing, Drawing] | None:

@@ -21,6 +21,12 @@ BINS = 8
 LEVEL = 0.95
 
 
+def has_choices(fit: Fit) -> bool:
+    """Whether a fit is of binary units that depend on covariates."""
+    held = views.last(fit)
+    return getattr(held.model, "observation", "") == "bernoulli" and "covariate_weight" in held.parameters
+
+
 def plot_psychometric(
     fit: Fit, recording: xr.Dataset, covariate: str, *, unit: Any = None, width: float = 5.6
 ) -> "Figure":
@@ -60,8 +66,7 @@ def plot_psychometric(
     """
     held: Any = views.last(fit)
     parameters = held.parameters
-    observation = getattr(held.model, "observation", "")
-    if observation != "bernoulli" or "covariate_weight" not in parameters:
+    if not has_choices(fit):
         raise NotApplicable(
             f"{fit.model.name} has no choices that depend on covariates to show; fit a SwitchingGLM with covariates to "
             "binary units."

@@ -218,3 +218,15 @@ def test_averaging_for_the_screen_keeps_means_and_gaps() -> None:
 def test_numbers_are_written_for_people() -> None:
     assert number(-0.12345) == "−0.123"
     assert number(3e-16) == "0"
+
+
+def test_settings_are_named_by_what_tells_them_apart() -> None:
+    from neurodyn.report.searches import setting_labels
+
+    assert setting_labels(np.array([1, 2, 8])) == ["1", "2", "8"]
+    assert setting_labels(["Ridge(strength=1.0)", "GaussianPrior(deviation=0.3)"]) == [
+        "Ridge",
+        "GaussianPrior",
+    ]
+    found = setting_labels(["Lags(n=1, a=2)", "Lags(n=4, a=2)"])
+    assert found == ["n=1", "n=4"]

@@ -25,3 +25,10 @@ def test_models_are_named_without_their_defaults():
     )
     names = {cls.__name__: cls for cls in (Pipeline, Standardise, PCA, HMM, Gaussian, NormalInverseWishart)}
     assert repr(eval(written, names)) == repr(model)
+
+
+def test_authors_over_two_lines_are_listed_in_one():
+    said = methods.references(["ashwood2022"])
+    assert "Ashwood, Zoe C.; Roy, Nicholas A." in said
+    assert "Brain Laboratory; Urai, Anne E." in said
+    assert "Pillow, Jonathan W. Mice alternate" in said

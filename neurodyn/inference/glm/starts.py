@@ -127,6 +127,15 @@ def score_labels(
     return np.where(valid, np.append(labels, 0)[window], 0)
 
 
+def comparable(scores: Float[np.ndarray, "window number"]) -> Float[np.ndarray, "window number"]:
+    """Scores with mean 0 and deviation 1 over windows, their signed square roots taken so that no burst decides alone."""
+    for last in (False, True):
+        deviation = scores.std(axis=0)
+        scores = (scores - scores.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1.0)
+        scores = scores if last else np.sign(scores) * np.sqrt(np.abs(scores))
+    return scores
+
+
 def principal(
     table: Float[np.ndarray, "row column"], n_components: int
 ) -> Float[np.ndarray, "row component"]:
