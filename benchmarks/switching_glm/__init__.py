@@ -1,0 +1,1 @@
+"""The claims of the page on state-switching generalised linear models."""
