@@ -234,9 +234,8 @@ class Loop:
             average=optional("mean"),
         )
         self.maximise.average, self.maximise.tolerance = optional("average"), float(stored["tolerance"])
-        values, vectors = optional("values"), optional("vectors")
-        if values is not None and vectors is not None:
-            self.maximise.spectrum = Spectrum(values, vectors)
+        if "vectors" in stored:
+            self.maximise.spectrum = Spectrum(*(jnp.asarray(stored[name]) for name in Spectrum._fields))
         known = [None if np.isnan(one) else float(one) for one in stored["deviations"]]
         self.prior.deviation, self.prior.mean_deviation = known[:2]
         self.prior.rounding = known[2] or 0.0

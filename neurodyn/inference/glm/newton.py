@@ -28,13 +28,26 @@ from neurodyn.inference.glm.penalty import (
 
 TINY = 1e-30
 JITTER = 1e-6
+TIGHT = (
+    0.1  # precision that ties the states, over the typical curvature, from which their mean is treated apart
+)
 
 
 class Spectrum(NamedTuple):
-    """Eigenvalues ``(state, feature)`` and vectors ``(state, feature, feature)`` of the features' second moments."""
+    """Eigenvalues ``(state, feature)`` and vectors ``(state, feature, feature)`` of the features' second moments.
+
+    `whole` ``(feature,)`` and `around` ``(feature, feature)`` are those of their sum over states.
+    """
 
     values: Array
     vectors: Array
+    whole: Array
+    around: Array
+
+
+def whole_states(spectrum: Spectrum) -> int:
+    """Number of states."""
+    return spectrum.values.shape[0]
 
 
 class Step(NamedTuple):
@@ -84,9 +97,14 @@ def spectrum_of(moments: Float[Array, "state feature feature"]) -> Spectrum:
 
     On the host, whose routine takes a small fraction of the time of the compiled one.
     """
-    found = [scipy.linalg.eigh(matrix, driver="evd", check_finite=False) for matrix in np.asarray(moments)]
+    host = np.asarray(moments)
+    matrices = [*host, host.sum(axis=0)] if len(host) > 1 else [*host]
+    found = [scipy.linalg.eigh(matrix, driver="evd", check_finite=False) for matrix in matrices]
     values, vectors = (np.stack(one) for one in zip(*found, strict=True))
-    return Spectrum(jnp.asarray(np.maximum(values, 0)), jnp.asarray(vectors))
+    values = jnp.asarray(np.maximum(values, 0))
+    return Spectrum(
+        values[: len(host)], jnp.asarray(vectors[: len(host)]), values[-1], jnp.asarray(vectors[-1])
+    )
 
 
 def _preconditioner(found: Slopes, spectrum: Spectrum, penalty: Penalty):
@@ -101,10 +119,33 @@ def _preconditioner(found: Slopes, spectrum: Spectrum, penalty: Penalty):
     own_total = (penalty.precision.own + penalty.pooled.own).transpose(1, 2, 0)
     n_own = own_total.shape[2]
 
-    def apply(residual: Weights) -> Weights:
-        inside = jnp.einsum("sfe,fsn->esn", spectrum.vectors, residual.shared * damping)
+    # A prior that ties the states together leaves their mean free: that direction has a block of its own.
+    whole, around = spectrum.whole, spectrum.around
+    level = found.average.mean(axis=0)
+    tight = penalty.pooled.shared.max() > TIGHT * typical.max()
+    free = (jnp.minimum(penalty.precision.shared, 1e6) * penalty.allowed.shared).sum(axis=(0, 1))
+    free = free / jnp.maximum(penalty.allowed.shared.sum(axis=(0, 1)), 1) * whole_states(spectrum)
+
+    def in_states(residual: Array) -> Array:
+        inside = jnp.einsum("sfe,fsn->esn", spectrum.vectors, residual * damping)
         inside = inside / (spectrum.values.T[:, :, None] * found.average + prior)
-        shared = jnp.einsum("sfe,esn->fsn", spectrum.vectors, inside) * damping
+        return jnp.einsum("sfe,esn->fsn", spectrum.vectors, inside) * damping
+
+    def in_common(residual: Array) -> Array:
+        inside = jnp.einsum("fe,fn->en", around, residual.sum(axis=1))
+        bend = whole[:, None] * level + free + JITTER * whole.mean() * level + TINY
+        return jnp.einsum("fe,en->fn", around, inside / bend)[:, None]
+
+    def apart(residual: Array) -> Array:
+        return residual - residual.mean(axis=1, keepdims=True)
+
+    def apply(residual: Weights) -> Weights:
+        shared = jax.lax.cond(
+            tight,
+            lambda one: apart(in_states(apart(one))) + in_common(one),
+            in_states,
+            residual.shared,
+        )
         own = residual.own
         if n_own:
             matrix = found.own_moments + jax.vmap(jax.vmap(jnp.diag))(own_total)
