@@ -66,6 +66,7 @@ def switching_glm_lines(full: bool) -> dict[str, Action]:
     return {
         "t3": line("glm.speed", "measure_t3"),
         "t3b": line("glm.speed", "measure_t3b"),
+        "e_step": line("switching_glm.e_step"),
         "memory": line("switching_glm.memory"),
         "network": line("switching_glm.network"),
         "redrawn": line("switching_glm.network", "measure_redrawn"),
