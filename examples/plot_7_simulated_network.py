@@ -125,7 +125,7 @@ for name, fit in fits.items():
 print(f"no coupling at all: mean absolute error {np.abs(truth).mean():.3f}")
 
 # %%
-# One state as a network, and the couplings that differ most between states over lag.
+# One state as a network, and its strongest couplings over lag in all states.
 
 report.plot_network(fits["one-hot"], state=0)
 

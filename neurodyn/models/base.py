@@ -280,6 +280,9 @@ class Fit(abc.ABC):
             Keys of `neurodyn.models.citations`.
         """
         keys = list(self.model.citations)
+        for field in dataclasses.fields(self.model):  # priors and other parts of the model bring their own
+            cited = getattr(getattr(self.model, field.name), "citations", ())
+            keys += [key for key in cited if key not in keys]
         for child in self.children:
             keys += [key for key in child.citation_keys() if key not in keys]
         return tuple(keys)

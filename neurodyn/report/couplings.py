@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PER = {"count": "spike", "binary": "event", "continuous": "standard deviation"}
+PER = {"count": "spike", "binary": "event", "categorical": "choice", "continuous": "standard deviation"}
 LIMIT = 0.995
 PANEL = 1.9
 

@@ -67,7 +67,7 @@ def plot_coupling_kernels(
     interval = sampling_interval
     if interval is None:
         interval = fit.provenance.get("sampling_interval")
-        by_choice = interval == 1.0 and per_unit(fit) == PER["binary"]
+        by_choice = interval == 1.0 and per_unit(fit) in (PER["binary"], PER["categorical"])
         interval = None if by_choice else interval
     lag, words = _lags(kernels.sizes["lag"], interval)
     columns = min(len(chosen), max(1, int(width // PANEL)))
@@ -125,13 +125,14 @@ def _kernels(fit: Fit) -> xr.DataArray:
     own = parameters.get("history_weight")
     if own is None:
         return coupled(fit).coupling()
+    place = "channel" if "channel" in own.dims else "unit"  # of choices, one for each option but the first
     history = (
         (own * parameters["history_kernel"])
         .sum("history_basis")
-        .transpose("state", "unit", "history_lag")
+        .transpose("state", place, "history_lag")
         .values
     )
-    units = parameters["unit"].values
+    units = parameters[place].values
     before: Any = np.zeros((*history.shape[:2], len(units), 0))
     if "weight" in parameters:
         before = held.coupling().values

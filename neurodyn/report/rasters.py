@@ -101,7 +101,7 @@ def plot_raster_states(
     labels = probability["state"].values.tolist()
     _draw_bands(above, bands, edges, labels, width)
     kinds = set(recording["kind"].values.astype(str).tolist())
-    _draw_raster(below, shown, edges, None if "continuous" in kinds else bands)
+    _draw_raster(below, shown, edges, None if kinds & {"continuous", "categorical"} else bands)
     below.set_xlim(edges[0], edges[-1])
     label_ticks(below, names(recording["unit"].values, 12), "y", room=room)
     units = recording.sizes["unit"]

@@ -10,7 +10,7 @@ import xarray as xr
 from neurodyn import recording
 from neurodyn.errors import FileError, ModelError, RecordingError
 from neurodyn.inference.bases import Exponential, Lags, LearntKernel
-from neurodyn.inference.glm.priors import GaussianPrior, OneHotPrior, Ridge
+from neurodyn.inference.glm.priors import GaussianPrior, GroupLasso, OneHotPrior, Ridge
 from neurodyn.models import GLM, SwitchingGLM
 from neurodyn.simulate.glm_network import GLMNetwork
 
@@ -122,6 +122,8 @@ def test_wrong_values_kinds_and_names_are_refused():
         SwitchingGLM(n_states=2, coupling=None, history=None, prior=OneHotPrior())
     with pytest.raises(ModelError, match="n_states"):
         SwitchingGLM(n_states=0)
+    with pytest.raises(ModelError, match="missing"):
+        GLM(missing="zero")
     with pytest.raises(ModelError, match="bias"):
         SwitchingGLM(n_states=2, bias="both")
     with pytest.raises(RecordingError, match="whisking"):
@@ -318,3 +320,11 @@ def test_choices_among_three_options_have_multinomial_weights():
     drawn = found.simulate(3000, key=1, covariates=data)
     assert set(np.unique(drawn["activity"])) <= {0.0, 1.0, 2.0}
     assert np.isfinite(found.predict(data, mode="past")["mean"]).all()
+    joint = GLM(coupling=Lags(1), prior=Ridge(1e-2)).fit(data, key=0)
+    assert set(joint.graph(0).nodes) == set(joint.parameters["target"].values.tolist())
+
+
+def test_priors_are_cited():
+    data = made(counts(n_time=100))
+    assert "yuan2006" in GLM(prior=GroupLasso(0.01)).fit(data, key=0).cite()
+    assert "hoerl1970" in GLM().fit(data, key=0).cite()

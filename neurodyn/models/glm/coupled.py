@@ -41,6 +41,7 @@ from neurodyn.models.glm.problem import (
     to_dataset,
 )
 
+MISSING = ("mean_field", "paths")
 OPTIONS: Mapping[str, Any] = {
     "restarts": 4,
     "initialisation": "scores",
@@ -66,6 +67,7 @@ class CoupledModel(Model):
     observation: str = "auto"
     link: str = "softplus"
     ceiling: float | None = None
+    missing: str = "mean_field"
 
     def _check(self) -> None:
         """Refuse hyperparameters out of range."""
@@ -85,6 +87,8 @@ class CoupledModel(Model):
             raise ModelError(
                 f"{name}: observation is {self.observation!r}; choose one of {', '.join(OBSERVATIONS)}."
             )
+        if self.missing not in MISSING:
+            raise ModelError(f"{name}: missing is {self.missing!r}; choose one of {', '.join(MISSING)}.")
         if self.observation != "auto" or self.ceiling is not None or self.link != "softplus":
             named_family(
                 "poisson" if self.observation == "auto" else self.observation, self.link, self.ceiling

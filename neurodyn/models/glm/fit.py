@@ -153,7 +153,12 @@ class _CoupledFit(HasLogLikelihood, HasSimulate):
         self, recording: xr.Dataset, *, mode: str, horizon: int, key: jax.Array | None
     ) -> Prediction:
         """Mixture over states of each state's expectation."""
-        if key is not None:
+        if self.model.missing == "paths" and mode != "all":  # type: ignore[attr-defined]
+            if key is None:
+                raise ModelError(
+                    "predictions averaged over simulated paths are random; pass a key, e.g. key=0, or choose "
+                    "missing='mean_field'."
+                )
             return self._predict_by_paths(recording, mode=mode, horizon=horizon, key=key)
         passed = self._pass(recording)
         family, layout = self.family, passed.problem.layout

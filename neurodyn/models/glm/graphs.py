@@ -31,7 +31,9 @@ def coupling_graph(parameters: xr.Dataset, state: int, threshold: float) -> "net
     columns = [
         str(name) for name, coord in parameters.coords.items() if coord.dims == ("unit",) and name != "unit"
     ]
-    for position, label in enumerate(parameters["unit"].values.tolist()):
+    if "channel" in parameters.dims:
+        columns = []  # of categorical units a node is one of their options
+    for position, label in enumerate(parameters["target"].values.tolist()):
         graph.add_node(label, **{name: parameters[name].values[position].item() for name in columns})
     sources, targets = total["source"].values.tolist(), total["target"].values.tolist()
     for row, target in enumerate(targets):

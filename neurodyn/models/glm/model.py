@@ -43,6 +43,10 @@ class GLM(CoupledModel):
         Inverse link of counts.
     ceiling : float, optional
         Largest rate of the scaled sigmoid, in counts per bin; default each unit's largest count plus one.
+    missing : {"mean_field", "paths"}
+        What stands for missing regressors in `predict`: the model's own predicted rate, or simulated paths of what is
+        missing, over which predictions of mode ``"past"`` and ``"present"`` are averaged (200 paths; needs a key).
+        Likelihoods, and predictions from both sides, take the predicted rate in any case.
     prior : CouplingPrior
         On coupling and history: `Ridge`, `GroupLasso` or `GaussianPrior` of `neurodyn.inference.glm.priors`.
 
@@ -114,7 +118,7 @@ class SwitchingGLM(CoupledModel):
     ----------
     n_states : int
         Number of states S, 1 or more.
-    coupling, history, covariates, observation, link, ceiling
+    coupling, history, covariates, observation, link, ceiling, missing
         As in `GLM`.
     prior : CouplingPrior
         On coupling and history: `GaussianPrior` (default: the states' networks scatter about their mean),

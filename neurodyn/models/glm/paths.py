@@ -89,11 +89,6 @@ def average_paths(
     fit: "_CoupledFit", recording: xr.Dataset, *, mode: str, horizon: int, key: jax.Array
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance ``(trial, time, unit)`` over simulated paths of the values that are missing."""
-    if mode == "all":
-        raise ModelError(
-            "mode 'all' with a key is not available: paths are simulated forward in time; use mode 'past' or 'present', or "
-            "leave the key out."
-        )
     model: Any = fit.model
     family = fit.family
     grid = grid_of(recording, model.covariates, family, fit._reference())
