@@ -27,6 +27,7 @@ BITS, NATS, MEAN_BITS = (
     "log_likelihood_exact",
     "bits_per_spike",
 )
+METRICS = ("log_likelihood_per_spike", "log_likelihood", "bits_per_spike")
 SPIKES = {BITS: "bits/spike", NATS: "nats/bin", MEAN_BITS: "bits/spike of the predicted rate"}
 # Couplings of different states this close to their mean are one network.
 CLOSE = 0.02
@@ -36,6 +37,7 @@ SWITCHING, ONE_NETWORK, NO_COUPLING = (
     "no coupling, rates and own history by state",
 )
 HMM, GLM, UNCOUPLED = "Poisson HMM", "single-state GLM", "uncoupled GLM"
+BURSTS, RIDGE, SMOOTHED = "single-state GLM, negative binomial", "AR ridge", "smoothed rate"
 HEAD_BIN, HEAD_GAP = 0.05, 5.0
 RAT_BIN, RAT_EVERY = 0.02, 6
 
@@ -67,8 +69,9 @@ def scored_spikes(
     models = {
         GLM: Single(coupling=basis),
         UNCOUPLED: Single(coupling=None, history=basis),
-        "AR ridge": create("ar_ridge"),
-        "smoothed rate": create("smoothed_rate"),
+        BURSTS: Single(coupling=basis, observation="negative_binomial"),
+        RIDGE: create("ar_ridge"),
+        SMOOTHED: create("smoothed_rate"),
         **more,
         "mean rate": create("mean"),
     }
@@ -79,12 +82,9 @@ def scored_spikes(
         ONE_NETWORK: (switching(basis, prior=GaussianPrior(CLOSE)), chosen),
         NO_COUPLING: (switching(None, history=basis), chosen),
     }
-    reach = {"AR ridge": create("ar_ridge")}  # drops the same warm-up
+    reach = {RIDGE: create("ar_ridge")}  # drops the same warm-up
     second = score(recording, protocol, controls, reach, list(METRICS), OPTIONS)
     return first.joined(second, follow=SWITCHING)
-
-
-METRICS = ("log_likelihood_per_spike", "log_likelihood", "bits_per_spike")
 
 
 def spike_lines(where: str, scores: Scores, more: Sequence[str]) -> list[Line]:
@@ -95,32 +95,41 @@ def spike_lines(where: str, scores: Scores, more: Sequence[str]) -> list[Line]:
         NO_COUPLING,
         HMM,
         GLM,
+        BURSTS,
         UNCOUPLED,
-        "AR ridge",
-        "smoothed rate",
+        RIDGE,
+        SMOOTHED,
         *more,
         "mean rate",
     ]
-    claims = {
-        f"{where}: SwitchingGLM over the single-state GLM": GLM,
-        f"{where}: SwitchingGLM over the Poisson HMM": HMM,
-        f"{where}: SwitchingGLM over the uncoupled GLM": UNCOUPLED,
-        f"{where}: SwitchingGLM over states without coupling between units": NO_COUPLING,
-        f"{where}: SwitchingGLM over one network with rates by state": ONE_NETWORK,
-        f"{where}: SwitchingGLM over the ridge autoregression": "AR ridge",
-        f"{where}: SwitchingGLM over the smoothed rate": "smoothed rate",
-    }
     notes = {
+        GLM: "",
+        BURSTS: "states also stand for counts that scatter more than a Poisson number; this model has the scatter alone",
+        UNCOUPLED: "",
+        HMM: "",
+        NO_COUPLING: "what coupling between units adds, at the same numbers of states",
         ONE_NETWORK: f"what switching couplings add: the same states, couplings within {CLOSE} of their mean",
-        NO_COUPLING: "what coupling adds, at the same numbers of states",
+        RIDGE: "",
     }
     lines = [
-        paired_line(claim, scores, SWITCHING, other, BITS, "bits/spike", notes.get(other, ""))
-        for claim, other in claims.items()
+        paired_line(f"{where}: SwitchingGLM over {other}", scores, SWITCHING, other, BITS, "bits/spike", note)
+        for other, note in notes.items()
+    ]
+    lines += [
+        paired_line(
+            f"{where}: predicted rates of SwitchingGLM over those of {other}",
+            scores,
+            SWITCHING,
+            other,
+            MEAN_BITS,
+            "bits/spike",
+            "Poisson likelihood of the predicted mean, so that only the mean counts",
+        )
+        for other in (GLM, RIDGE, SMOOTHED)
     ]
     lines += curve_lines(where, scores, BITS, "bits/spike")
     lines += table_lines(where, scores, names, SPIKES)
-    lines.append(Line(f"{where}: seconds of all fits", scores.seconds()))
+    lines.append(Line(f"{where}: seconds of all fits, by the clock", scores.seconds()))
     return lines
 
 
@@ -145,9 +154,7 @@ def measure_head_direction(quick: bool = False) -> list[Line]:
     try:
         recording = head_direction(width)
     except NotMeasured as error:
-        return [
-            unmeasured(f"{where}: SwitchingGLM over the single-state GLM", "> 2 standard errors", str(error))
-        ]
+        return [unmeasured(f"{where}: SwitchingGLM over {GLM}", "> 2 standard errors", str(error))]
     # 400 ms of history; the gap keeps slow changes of the population from reaching across a border.
     basis = RaisedCosine(round(0.4 / width), n_functions=3)
     protocol = holdout.blocks(3 if quick else 5, gap=round(HEAD_GAP / width))
@@ -179,9 +186,7 @@ def measure_rat_motor(quick: bool = False) -> list[Line]:
     try:
         recording = rat_motor(RAT_BIN, every)
     except NotMeasured as error:
-        return [
-            unmeasured(f"{where}: SwitchingGLM over the single-state GLM", "> 2 standard errors", str(error))
-        ]
+        return [unmeasured(f"{where}: SwitchingGLM over {GLM}", "> 2 standard errors", str(error))]
     where += f", {recording.sizes['trial']} of 1,266 trials"
     # One fast and one slow decay, 20 and 100 ms.
     basis = Exponential(10, (1.0, 5.0))
@@ -254,5 +259,5 @@ def measure_mouse_choices(quick: bool = False) -> list[Line]:
     lines += curve_lines(where, scores, nats, unit)
     lines += table_lines(where, scores, [*families, *models], CHOICES)
     lines += choice_lines(where, scores, recording, switching(None, **shape), GLM_HMM)
-    lines.append(Line(f"{where}: seconds of all fits", scores.seconds()))
+    lines.append(Line(f"{where}: seconds of all fits, by the clock", scores.seconds()))
     return lines

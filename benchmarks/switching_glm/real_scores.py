@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import HOLDS, REPORTED, SHORT, Line
+from benchmarks.measure import HOLDS, SHORT, Line
 
 CHOOSES = "log_likelihood_exact"
 # Standard errors above which a mean difference counts.
@@ -157,9 +157,11 @@ def table_lines(where: str, scores: Scores, names: Sequence[str], metrics: Mappi
     """Every model's scores, fold by fold."""
     lines = []
     for name in names:
+        found = {metric: scores.values(name, metric) for metric in metrics}
         parts = [
-            f"{unit} {told(scores.values(name, metric), sign='' if metric == 'accuracy' else '+')}"
+            f"{unit} {told(found[metric], sign='' if metric == 'accuracy' else '+')}"
             for metric, unit in metrics.items()
+            if np.isfinite(found[metric]).all()  # a likelihood of another kind has no place in the table
         ]
         note = ""
         if name in scores.families:
@@ -194,11 +196,3 @@ def paired_line(
         HOLDS if gain.mean() > WANTED * error else SHORT,
         note,
     )
-
-
-def reported_difference(
-    claim: str, scores: Scores, mine: str, other: str, metric: str, unit: str, note: str = ""
-) -> Line:
-    """A paired difference over folds without a bar."""
-    gain = scores.values(mine, metric) - scores.values(other, metric)
-    return Line(claim, f"{told(gain)} {unit}", verdict=REPORTED, note=note)
