@@ -122,6 +122,8 @@ def test_wrong_values_kinds_and_names_are_refused():
         SwitchingGLM(n_states=2, coupling=None, history=None, prior=OneHotPrior())
     with pytest.raises(ModelError, match="n_states"):
         SwitchingGLM(n_states=0)
+    with pytest.raises(ModelError, match="learnt deviation"):
+        GLM(history=Lags(1), prior=GaussianPrior("learnt")).fit(made(counts()), key=0)
     with pytest.raises(ModelError, match="missing"):
         GLM(missing="zero")
     with pytest.raises(ModelError, match="bias"):
@@ -320,6 +322,10 @@ def test_choices_among_three_options_have_multinomial_weights():
     drawn = found.simulate(3000, key=1, covariates=data)
     assert set(np.unique(drawn["activity"])) <= {0.0, 1.0, 2.0}
     assert np.isfinite(found.predict(data, mode="past")["mean"]).all()
+    with pytest.raises(RecordingError, match="code 3"):
+        fit.predict(data.assign(activity=data["activity"].where(data["time"] > 5, 3.0)), mode="past")
+    alone = GLM(coupling=Lags(1), history=None, prior=Ridge(1e-2)).fit(data, key=0)
+    assert (alone.parameters["weight"] == 0).all()
     joint = GLM(coupling=Lags(1), prior=Ridge(1e-2)).fit(data, key=0)
     assert set(joint.graph(0).nodes) == set(joint.parameters["target"].values.tolist())
 

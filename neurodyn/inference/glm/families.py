@@ -121,7 +121,8 @@ class PoissonFamily(Family):
             return rate, eta, jnp.ones_like(eta), rate
         if self.link == "softplus":
             rate, log_rate, slope = softplus_parts(eta)
-            return rate, log_rate, slope / jnp.maximum(rate, TINY), slope
+            steep = jnp.where(eta < STEEP, 1.0, slope / jnp.maximum(rate, TINY))
+            return rate, log_rate, steep, slope
         share = jax.nn.sigmoid(eta)
         slope = scale * share * (1 - share)
         return scale * share, jnp.log(scale) - jax.nn.softplus(-eta), 1 - share, slope

@@ -104,11 +104,12 @@ class PriorState:
             own[:] = level * np.sqrt(len(own)) / np.hypot(history, self.rounding)
         elif isinstance(prior, (GaussianPrior, OneHotPrior)):
             tightness = 1 / float(self.deviation or 1 / 3) ** 2
-            pooled[:inside], own_pooled[:] = tightness, tightness
+            about = 0.0
             if self.mean_deviation is not None:
-                # The mean over states has this precision once, not once a state.
+                # The squares of all states are S times that of their mean, and those of the deviations, taken off again.
                 about = 1 / self.mean_deviation**2 / n_states
                 shared[:inside], own[:] = about, about
+            pooled[:inside], own_pooled[:] = tightness - about, tightness - about
         return Penalty(
             Weights(jnp.asarray(shared), jnp.asarray(own)),
             Weights(jnp.zeros((1, 1, 1), dtype), jnp.zeros((1, 1, 1), dtype)),
@@ -184,7 +185,7 @@ class PriorState:
         allowed = np.asarray(self.shape.allowed.shared, float)[:inside, :1]
         leaf = np.asarray(weights.shared, float)[:inside]
         tightness = 1 / float(self.deviation or 1) ** 2 if n_states > 1 else 0.0
-        about = 0.0 if self.mean_deviation is None else 1 / self.mean_deviation**2
+        about = 0.0 if self.mean_deviation is None or n_states > 1 else 1 / self.mean_deviation**2
         values, vectors = np.asarray(spectrum.values, float), np.asarray(spectrum.vectors, float)
         curve = np.asarray(average, float)
         variance = np.stack(

@@ -94,6 +94,7 @@ def allowed_features(
     *,
     self_coupling: bool,
     silent: Bool[np.ndarray, " unit"],
+    group: int = 1,
 ) -> Float[np.ndarray, "feature unit"]:
     """1 where a unit may use a shared feature: all but its own history, and units that are no one's regressor.
 
@@ -105,6 +106,8 @@ def allowed_features(
         Whether a unit's own history is among the coupling features it uses.
     silent : ndarray of bool, (N,)
         Units whose history nobody may use.
+    group : int
+        Neighbours that are one unit (the options of a choice).
 
     Returns
     -------
@@ -119,7 +122,7 @@ def allowed_features(
     """
     block = np.ones((n_units, n_units))
     if not self_coupling:
-        np.fill_diagonal(block, 0.0)
+        block[np.kron(np.eye(n_units // group), np.ones((group, group))) > 0] = 0.0
     block[silent] = 0.0
     rest = np.ones((n_covariates + 1, n_units))
     return np.concatenate([block] * n_functions + [rest])

@@ -29,6 +29,7 @@ RENEW = 4  # iterations for which the second moments of the features serve
 FLOOR_VARIANCE = 1e-6
 LARGEST_CHANGE = 0.4  # of a logarithmic dispersion in one step
 LEAST_BEND = 0.02
+SCALE_PARTS = (1.0, 0.4, 0.15, 0.05, 0.01)
 
 
 class Parameters(NamedTuple):
@@ -125,7 +126,9 @@ def expectations(likelihood: Array, parameters: Parameters, chain: Chain) -> Exp
 @light_jit()
 def moved(weights: Weights, direction: Weights, length: Array) -> Weights:
     """Weights some way along a direction, unit by unit."""
-    return jax.tree.map(lambda leaf, change: leaf + change * length, weights, direction)
+    return jax.tree.map(
+        lambda leaf, change: jnp.where(length > 0, leaf + change * length, leaf), weights, direction
+    )
 
 
 @light_jit()
@@ -209,7 +212,6 @@ class Maximiser:
         slope = np.where(weight > 0, first / np.maximum(weight, 1e-9), 0.0)
         change = np.clip(slope / np.maximum(np.abs(slope), LEAST_BEND), -LARGEST_CHANGE, LARGEST_CHANGE)
         least, largest = scale_range(family)
-        new = np.clip(scale * np.exp(change), least, largest)
 
         def value(of: np.ndarray) -> np.ndarray:
             found, _ = evaluate(
@@ -217,7 +219,12 @@ class Maximiser:
             )
             return _total(found)
 
-        return parameters._replace(scale=jnp.asarray(np.where(value(new) > value(scale), new, scale), dtype))
+        best, highest = scale, value(scale)
+        for part in SCALE_PARTS:
+            new = np.clip(scale * np.exp(part * change), least, largest)
+            found = value(new)
+            best, highest = np.where(found > highest, new, best), np.maximum(found, highest)
+        return parameters._replace(scale=jnp.asarray(best, dtype))
 
 
 def scale_range(family: Family) -> tuple[float, float]:

@@ -7,9 +7,11 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NeurodynWarning, RecordingError
+from neurodyn.inference.bases import Basis
 from neurodyn.inference.glm.categorical import CategoricalFamily
 from neurodyn.inference.glm.families import BernoulliFamily, Family, GaussianFamily
 from neurodyn.inference.glm.fitting import Outcome
+from neurodyn.inference.glm.priors import CouplingPrior, GaussianPrior
 from neurodyn.inference.glm.switching import Parameters, Run
 from neurodyn.models.glm.problem import Grid, Problem, channel_labels
 from neurodyn.models.hmm.states import match_paths
@@ -32,6 +34,16 @@ def check_options(name: str, options: dict[str, Any]) -> None:
     if options["initialisation"] not in ("scores", "random"):
         raise ModelError(
             f"{name}: initialisation is {options['initialisation']!r}; choose 'scores' or 'random'."
+        )
+
+
+def check_prior(name: str, prior: CouplingPrior, history: Any) -> None:
+    """Refuse a learnt spread where the own history has a basis of its own, whose posterior variance is not known."""
+    learnt = isinstance(prior, GaussianPrior) and "learnt" in (prior.deviation, prior.mean_deviation)
+    if learnt and isinstance(history, Basis):
+        raise ModelError(
+            f"{name}: a learnt deviation needs history='coupling' or None; give the deviation as a number, or change "
+            "the history."
         )
 
 

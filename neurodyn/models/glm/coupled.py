@@ -123,6 +123,7 @@ class CoupledModel(Model):
     ) -> Fit:
         """Newton's method, inside expectation-maximisation where there are states."""
         checks.check_options(self.name, options)
+        checks.check_prior(self.name, self._prior, self.history)
         family = family_for(self.observation, self.link, self.ceiling, recording)
         reference = reference_moments(recording, family)
         grid = grid_of(recording, self.covariates, family, reference, inputs)
@@ -141,7 +142,7 @@ class CoupledModel(Model):
         given = self._given(options["start_parameters"], recording, scale, grid)
         seed = key_words(key)[-1] % (2**31 - 64)
         settings = self._settings(
-            options, (repr(self), seed, grid.values, grid.mask, grid.known, grid.covariates)
+            options, (repr(self), repr(family), seed, grid.values, grid.mask, grid.known, grid.covariates)
         )
         outcome = fit_all(
             seed,
@@ -192,6 +193,7 @@ class CoupledModel(Model):
             n_covariates,
             self_coupling=self.history == "coupling",
             silent=problem.silent,
+            group=family.group,
         )
         own = np.ones((problem.own_kernel.shape[1], n_units)) * ~problem.silent
         tied = self._tied(n_covariates, n_functions * n_units)

@@ -202,7 +202,9 @@ class _CoupledFit(HasLogLikelihood, HasSimulate):
         """Exact where the regressors were observed."""
         observed = arrays(recording).mask
         silent = self._silent().reshape(observed.shape[2], -1).all(axis=1)
-        return exact_by_reach(observed | silent, self.model.reach) | ~observed.any(axis=2)
+        exact = exact_by_reach(observed | silent, self.model.reach) | ~observed.any(axis=2)
+        # With states, what was approximated stays in the belief for the rest of the trial.
+        return np.logical_and.accumulate(exact, axis=1) if self.n_states > 1 else exact
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Log normalisers of the forward pass."""

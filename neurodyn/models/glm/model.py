@@ -37,7 +37,7 @@ class GLM(CoupledModel):
         Basis functions of a unit's own history; ``"coupling"`` takes those of the coupling, None leaves it out.
     covariates : tuple of str
         Covariates of the recording that enter. One available only after the response counts from the next bin on.
-    observation : {"auto", "poisson", "negative_binomial", "bernoulli", "gaussian"}
+    observation : {"auto", "poisson", "negative_binomial", "bernoulli", "categorical", "gaussian"}
         Observation model; ``"auto"`` goes by the kind of the units.
     link : {"softplus", "exp", "scaled_sigmoid"}
         Inverse link of counts.
@@ -61,7 +61,7 @@ class GLM(CoupledModel):
 
     Notes
     -----
-    Options of `fit`: ``max_iterations`` (200), ``tolerance`` (1e-6 nats per bin, two steps in a row),
+    Options of `fit`: ``max_iterations`` (200), ``tolerance`` (1e-6 nats per bin; with states twice in a row),
     ``start_parameters`` (a Dataset as in the fit's ``parameters``), ``progress``; ``restarts`` and
     ``initialisation`` have no effect with one state.
 

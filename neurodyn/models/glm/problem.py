@@ -118,6 +118,12 @@ def grid_of(
     if isinstance(family, GaussianFamily) and reference is not None:
         values = ((values - reference[0]) / reference[1]).astype(dtype)
     if isinstance(family, CategoricalFamily):
+        highest = float(np.where(mask, values, 0).max(initial=0.0))
+        if highest >= family.n_categories:
+            raise RecordingError(
+                f"there is a category with the code {highest:g}, but the model knows codes 0 to {family.n_categories - 1}; "
+                "name all categories when the recording is made, or drop the others."
+            )
         values = to_channels(values, family.n_categories)
         mask, known = (np.repeat(one, family.group, axis=2) for one in (mask, known))
     covariates = np.zeros((*values.shape[:2], 0), dtype)
@@ -134,7 +140,7 @@ def reference_moments(recording: xr.Dataset, family: Family) -> tuple[np.ndarray
     count = np.maximum(mask.sum((0, 1)), 1)
     mean = np.where(mask, values, 0).sum((0, 1)) / count
     deviation = np.sqrt(np.where(mask, (values - mean) ** 2, 0).sum((0, 1)) / count)
-    return mean, np.where(deviation > 0, deviation, 1.0)
+    return mean, np.where(deviation > 1e-9 * np.abs(mean), deviation, 1.0)
 
 
 def regressors_of(
@@ -159,7 +165,7 @@ def regressors_of(
         parameters,
         jnp.asarray(grid.values),
         jnp.asarray(known),
-        jnp.asarray(grid.mask),
+        jnp.asarray(grid.mask & grid.known),
         jnp.asarray(grid.covariates),
         kernels,
         family=family,

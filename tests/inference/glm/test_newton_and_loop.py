@@ -231,3 +231,16 @@ def test_allowed_features_leave_out_own_history_and_silent_units():
     assert found[:3].tolist() == [[0, 1, 1], [0, 0, 0], [1, 1, 0]]
     assert found[3:6].tolist() == found[:3].tolist()
     assert (found[6:] == 1).all()
+
+
+def test_a_prior_on_the_mean_network_leaves_the_deviations_alone():
+    wide = Weights(jnp.ones((4, 2, 3)), jnp.zeros((0, 2, 3)))
+    tied = Weights(jnp.zeros((4, 1, 1)), jnp.zeros((0, 1, 1)))
+    state = PriorState(GaussianPrior(1.0, 0.1), Shape(1, 3, 0, wide, tied, np.full(3, 9.0)), 0.0)
+    apart = wide.shared * jnp.array([1.0, -1.0])[None, :, None]
+    apart = apart.at[-1].set(0.0)
+    cost = penalty_value(Weights(apart, wide.own), state.penalty(wide))
+    np.testing.assert_allclose(cost, 3 * 1.0)  # three sources, half of 1 + 1 each
+    same = jnp.ones_like(apart).at[-1].set(0.0)
+    cost = penalty_value(Weights(same, wide.own), state.penalty(wide))
+    np.testing.assert_allclose(cost, 3 * 0.5 / 0.1**2)
