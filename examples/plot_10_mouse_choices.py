@@ -95,14 +95,14 @@ comparison = neurodyn.compare(
     holdout.blocks(5),
     key=0,
     nulls=(),
-    metrics=["log_likelihood", "accuracy"],
+    metrics=["bits_per_choice", "accuracy"],
     fit_options={"restarts": 2},
 )
-scores = comparison.scores.isel(protocol=0).sel(metric="log_likelihood_exact")
+scores = comparison.scores.isel(protocol=0).sel(metric="bits_per_choice")
 table = scores[["value", "standard_error"]].to_dataframe()[["value", "standard_error"]]
 for fold in scores["fold"].values:
     table[f"block {fold + 1}"] = scores["fold_value"].sel(fold=fold).to_series()
-print("nats per choice over the frequency of right choices")
+print("bits per choice over the frequency of right choices")
 print(table.round(3).to_string())
 
 # %%
@@ -110,7 +110,7 @@ print(table.round(3).to_string())
 # with the first pair only, it was never a state of the animal: a steep and a flat curve, mixed within a few trials,
 # make one that bends.
 
-report.plot_scores(comparison, metrics=["log_likelihood_exact"])
+report.plot_scores(comparison, metrics=["bits_per_choice"])
 
 # %%
 # What the mouse does in each state

@@ -12,7 +12,8 @@ import numpy as np
 
 from benchmarks.measure import HOLDS, SHORT, Line
 
-CHOOSES = "log_likelihood_exact"
+CHOOSES = "log_likelihood"
+KINDS = ("", "_exact", "_estimate")
 # Standard errors above which a mean difference counts.
 WANTED = 2.0
 Family = Callable[[int], Any]
@@ -72,9 +73,17 @@ class Scores:
         return int(self.comparison.scores.sizes["fold"])
 
     def folds(self, label: str, metric: str) -> np.ndarray:
-        """A model's score in every fold."""
-        found = self.home(label).scores["fold_value"].isel(protocol=0)
-        return found.sel(model=label, metric=metric).values
+        """A model's score in every fold, of whatever kind its likelihood is."""
+        found = self.home(label).scores["fold_value"].isel(protocol=0).sel(model=label)
+        columns = [metric + kind for kind in KINDS if metric + kind in found["metric"].values]
+        values = [found.sel(metric=column).values for column in columns]
+        return next((one for one in values if np.isfinite(one).all()), np.full(self.n_folds, np.nan))
+
+    def estimated(self, label: str, metric: str) -> bool:
+        """Whether a model's likelihood is an estimate: of some bins it was approximated."""
+        found = self.home(label).scores["fold_value"].isel(protocol=0).sel(model=label)
+        column = f"{metric}_estimate"
+        return column in found["metric"].values and bool(np.isfinite(found.sel(metric=column)).all())
 
     def numbers(self, family: str) -> list[int]:
         """Number of states on every fold: the best mean on the other folds, so that the fold itself has no say."""
@@ -163,10 +172,14 @@ def table_lines(where: str, scores: Scores, names: Sequence[str], metrics: Mappi
             for metric, unit in metrics.items()
             if np.isfinite(found[metric]).all()  # a likelihood of another kind has no place in the table
         ]
-        note = ""
+        notes = []
         if name in scores.families:
-            note = f"states chosen by the other folds: {', '.join(map(str, scores.numbers(name)))}"
-        lines.append(Line(f"{where}: {name}", "; ".join(parts), note=note))
+            notes.append(f"states chosen by the other folds: {', '.join(map(str, scores.numbers(name)))}")
+        if scores.estimated(scores.labels(name)[0], CHOOSES):
+            notes.append(
+                "likelihood an estimate: how a block begins depends on bins before it, which are hidden"
+            )
+        lines.append(Line(f"{where}: {name}", "; ".join(parts), note="; ".join(notes)))
     return lines
 
 

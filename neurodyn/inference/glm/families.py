@@ -16,6 +16,9 @@ from neurodyn.errors import ModelError
 LINKS = ("softplus", "exp", "scaled_sigmoid")
 TINY = 1e-30
 STEEP = -15.0  # below this softplus(u) is exp(u) to single precision
+HIGHEST = (
+    40.0  # an exponential rate stops there: larger ones are no counts, and overflow would spoil empty states
+)
 
 
 def softplus_parts(eta: Array) -> tuple[Array, Array, Array]:
@@ -117,6 +120,7 @@ class PoissonFamily(Family):
     def _parts(self, eta: Array, scale: Array) -> tuple[Array, Array, Array, Array]:
         """Rate, its logarithm, derivative of the logarithm, and of the rate."""
         if self.link == "exp":
+            eta = jnp.minimum(eta, HIGHEST)
             rate = jnp.exp(eta)
             return rate, eta, jnp.ones_like(eta), rate
         if self.link == "softplus":

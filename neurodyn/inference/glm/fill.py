@@ -154,13 +154,14 @@ def forecast(
     filtered: Float[Array, "time state"],
     design: Design,
     start: Bool[Array, " time"],
+    held: Bool[Array, " covariate"],
     *,
     family: Family,
     horizon: int,
 ) -> tuple[Float[Array, "time unit"], Float[Array, "time unit"]]:
     """Mean and variance of every bin given the bins up to `horizon` before it; forecasts stand in for what is younger.
 
-    Holds the features of all bins at once.
+    A covariate that is `held` keeps the value of the first bin ahead. Holds the features of all bins at once.
     """
     weights, scale = parameters.weights, parameters.scale
     n_time, n_units = design.targets.shape
@@ -181,7 +182,9 @@ def forecast(
 
     for step in range(1, horizon + 1):
         coupling = through(design.kernel, step).reshape(n_time, -1)
-        table = jnp.concatenate([coupling, design.covariates, jnp.ones((n_time, 1), observed.dtype)], axis=1)
+        origin = jnp.arange(n_time) - jnp.minimum(rows_since, step - 1)
+        given = jnp.where(held, design.covariates[origin], design.covariates)
+        table = jnp.concatenate([coupling, given, jnp.ones((n_time, 1), observed.dtype)], axis=1)
         eta = (table @ weights.shared.reshape(n_features, -1)).reshape(n_time, n_states, n_units)
         if weights.own.shape[0]:
             eta = eta + jnp.einsum("tbn,bsn->tsn", through(design.own_kernel, step), weights.own)

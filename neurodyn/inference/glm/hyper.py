@@ -31,6 +31,10 @@ class Shape:
         1 where it is one for all states.
     n_observed : ndarray, (N,)
         Observed bins of every unit.
+    covariate_deviation : float, optional
+        Of a Gaussian prior on covariates' weights, and on biases about `level` where every state has its own.
+    level : ndarray, (N,), optional
+        Linear predictor of every unit's mean.
     """
 
     n_functions: int
@@ -39,6 +43,8 @@ class Shape:
     allowed: Weights
     tied: Weights
     n_observed: np.ndarray
+    covariate_deviation: float | None = None
+    level: np.ndarray | None = None
 
     @property
     def n_coupling(self) -> int:
@@ -91,6 +97,14 @@ class PriorState:
         pooled, own_pooled = np.zeros_like(shared[:, :1]), np.zeros_like(own[:, :1])
         inside = shape.n_coupling
         shared[inside : inside + shape.n_covariates] = self.covariate_ridge * observed
+        centre = np.zeros((len(shared), 1, shared.shape[2]), dtype)
+        if shape.covariate_deviation is not None:
+            # A weight that all states share is counted once in each of them.
+            tied = np.asarray(shape.tied.shared)[inside:, 0, 0] > 0
+            precision = 1 / shape.covariate_deviation**2 / np.where(tied, n_states, 1)
+            shared[inside:-1] += precision[:-1, None, None]
+            if n_states > 1 and not tied[-1] and shape.level is not None:
+                shared[-1], centre[-1] = precision[-1], shape.level
         if isinstance(prior, Ridge):
             # Of nothing at all a rounding error is left, so that perfectly correlated regressors have an answer.
             level = max(prior.strength, LEAST_RIDGE) * observed
@@ -112,7 +126,7 @@ class PriorState:
             pooled[:inside], own_pooled[:] = tightness - about, tightness - about
         return Penalty(
             Weights(jnp.asarray(shared), jnp.asarray(own)),
-            Weights(jnp.zeros((1, 1, 1), dtype), jnp.zeros((1, 1, 1), dtype)),
+            Weights(jnp.asarray(centre), jnp.zeros((1, 1, 1), dtype)),
             Weights(jnp.asarray(pooled), jnp.asarray(own_pooled)),
             shape.allowed,
             shape.tied,

@@ -66,6 +66,7 @@ def kernel_step(
     design: Design,
     posterior: Array,
     family: Family,
+    length: float = 1.0,
 ) -> tuple[np.ndarray, Weights]:
     """A Newton step on the kernel, which is then brought to sum 1, the coupling weights taking over its size.
 
@@ -75,6 +76,8 @@ def kernel_step(
         The kernel of the design.
     weights, scale, design, posterior, family
         As in `kernel_slopes`.
+    length : float
+        Part of the Newton step.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def kernel_step(
     gradient, bend = kernel_slopes(weights, scale, design, posterior, family=family)
     gradient, bend = np.asarray(gradient, float), np.asarray(bend, float)
     level = DAMPING * max(float(np.trace(bend)) / len(bend), 1e-12)
-    moved = kernel[:, 0] + np.linalg.solve(bend + level * np.eye(len(bend)), gradient)
+    moved = kernel[:, 0] + length * np.linalg.solve(bend + level * np.eye(len(bend)), gradient)
     size = moved.sum() if abs(moved.sum()) > 0.1 * np.abs(moved).sum() else np.abs(moved).sum()
     n_units = design.targets.shape[1]
     shared = weights.shared.at[:n_units].multiply(jnp.asarray(size, weights.shared.dtype))

@@ -104,6 +104,10 @@ class Loop:
                 if store is not None and store.due():
                     store.keep(self.stage, self._arrays())
                     store.write()
+            if (
+                not self._over() and len(self.run.objective) <= self.iteration
+            ):  # what the last M-step was worth
+                self._accept(*self._expected())
         except KeyboardInterrupt:
             self.run.interrupted = True
         if self.settings.store is not None:
@@ -130,22 +134,15 @@ class Loop:
 
     def _advance(self) -> None:
         """One E-step, its objective, and one M-step."""
-        run, parameters = self.run, self.parameters
-        likelihood = self._likelihood() if self.likelihood is None else self.likelihood
-        found = expectations(likelihood, parameters, self.chain)
-        objective = float(np.asarray(found.log_normalizer, float).sum()) + self._log_prior(parameters)
-        if not np.isfinite(objective):
-            run.failed = f"the objective is not finite at iteration {self.iteration + 1}"
+        run = self.run
+        found, objective = self._expected()
+        gain = self._accept(found, objective)
+        if run.failed:
             return
-        gain = objective - run.objective[-1] if run.objective else np.inf
-        settled = self.prior.settled
-        if gain >= 0 or not settled:
-            run.parameters, run.posterior, run.average = parameters, found.smoothed, self.maximise.average
-        if not settled:
-            run.objective.clear()  # of another objective
-        run.objective.append(max(objective, run.objective[-1]) if run.objective else objective)
-        self.small = self.small + 1 if settled and gain < self.settings.tolerance * self.bins else 0
-        n_states = parameters.transition.shape[0]
+        self.small = (
+            self.small + 1 if self.prior.settled and gain < self.settings.tolerance * self.bins else 0
+        )
+        n_states = self.parameters.transition.shape[0]
         if self.small >= (PATIENCE if n_states > 1 else 1):
             run.converged = True
             return
@@ -153,6 +150,30 @@ class Loop:
             self.settings.report(self.iteration + 1)
         self._maximise(found)
         self.iteration += 1
+
+    def _expected(self) -> tuple[Any, float]:
+        """The E-step, and the objective at the parameters."""
+        likelihood = self._likelihood() if self.likelihood is None else self.likelihood
+        found = expectations(likelihood, self.parameters, self.chain)
+        return found, float(np.asarray(found.log_normalizer, float).sum()) + self._log_prior(self.parameters)
+
+    def _accept(self, found: Any, objective: float) -> float:
+        """Keep the parameters where the objective rose, and say by how much."""
+        run = self.run
+        if not np.isfinite(objective):
+            run.failed = f"the objective is not finite at iteration {self.iteration + 1}"
+            return np.nan
+        gain = objective - run.objective[-1] if run.objective else np.inf
+        if gain >= 0 or not self.prior.settled:
+            run.parameters, run.posterior, run.average = (
+                self.parameters,
+                found.smoothed,
+                self.maximise.average,
+            )
+        if not self.prior.settled:
+            run.objective.clear()  # of another objective
+        run.objective.append(max(objective, run.objective[-1]) if run.objective else objective)
+        return gain
 
     def _maximise(self, found: Any) -> None:
         """One M-step."""

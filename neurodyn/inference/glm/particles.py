@@ -85,6 +85,7 @@ def predict_by_particles(
     scored: Bool[Array, "trial time unit"],
     covariates: Float[Array, "trial time covariate"],
     kernels: Kernels,
+    held: Bool[Array, " covariate"],
     *,
     family: Family,
     n_particles: int,
@@ -95,7 +96,7 @@ def predict_by_particles(
 
     A particle is a path of what is missing, with its own state probabilities (exact given the path) and a weight: the
     likelihood of what was observed meanwhile. From every bin the particles run `horizon` - 1 bins on as if nothing
-    more were observed.
+    more were observed. A covariate that is `held` keeps the value of the first bin ahead.
 
     Parameters
     ----------
@@ -103,6 +104,8 @@ def predict_by_particles(
         Randomness.
     parameters, values, known, scored, covariates, kernels, family
         As in `neurodyn.inference.glm.fill.fill_causally`.
+    held : (C,)
+        Covariates whose later values are not known ahead.
     n_particles : int
         Paths.
     horizon : int
@@ -143,22 +146,27 @@ def predict_by_particles(
         chosen = jnp.take_along_axis(eta, state[:, :, None, None], axis=2)[:, :, 0]
         return family.draw(two, chosen, parameters.scale).astype(dtype), state
 
+    def ahead(keys: Array, carry: tuple, following: Array, first: Array) -> list[tuple[Array, Array]]:
+        """Moments of this bin and of the `horizon` - 1 after it, as if none of them were observed."""
+        belief, path, weight = carry
+        likely = onward(belief, first)
+        rate = rates(path, following[0])
+        found = [moments(rate, likely, weight)]
+        for bins in range(1, horizon):
+            simulated, state = drawn(keys[1 + bins], rate, likely)
+            path = jnp.concatenate([simulated[None], path[:-1]])
+            # The path depends on the state drawn, so the belief follows it.
+            likely = onward(jax.nn.one_hot(state, n_states, dtype=dtype), jnp.zeros((), bool))
+            rate = rates(path, jnp.where(held, following[0], following[bins]))
+            found.append(moments(rate, likely, weight))
+        return found
+
     def step(carry: tuple, now: tuple) -> tuple[tuple, tuple]:
         belief, history, weight = carry
         step_key, value, is_known, is_scored, following, first = now
         keys = jax.random.split(step_key, 2 + horizon)
         eta, chance = rates(history, following[0]), onward(belief, first)
-        found = moments(eta, chance, weight)
-        run = (history, chance, eta)
-        for ahead in range(1, horizon):  # as if this bin and what follows were not observed
-            path, likely, rate = run
-            simulated, state = drawn(keys[1 + ahead], rate, likely)
-            path = jnp.concatenate([simulated[None], path[:-1]])
-            # The path depends on the state drawn, so the belief follows it.
-            likely = onward(jax.nn.one_hot(state, n_states, dtype=dtype), jnp.zeros((), bool))
-            run = (path, likely, rates(path, following[ahead]))
-        if horizon > 1:
-            found = moments(run[2], run[1], weight)
+        found = ahead(keys, carry, following, first)[-1]
         terms = family.terms(eta, value[:, None, None], parameters.scale)
         likelihood = jnp.where(is_scored[:, None, None], terms, 0).sum(axis=3)
         joint = jnp.log(jnp.maximum(chance, 1e-30)) + likelihood
@@ -190,28 +198,26 @@ def predict_by_particles(
         jnp.zeros((lags, n_trials, n_particles, n_units), dtype),
         jnp.zeros((n_trials, n_particles), dtype),
     )
-    padded = jnp.concatenate(
-        [covariates, jnp.zeros((n_trials, horizon, covariates.shape[2]), covariates.dtype)], axis=1
-    )
-    ahead = jnp.stack(
-        [padded[:, j : j + n_time] for j in range(horizon)]
-    )  # (horizon, trial, time, covariate)
+    room = jnp.zeros((n_trials, horizon, covariates.shape[2]), covariates.dtype)
+    padded = jnp.concatenate([covariates, room], axis=1)
+    later = jnp.stack([padded[:, bins : bins + n_time] for bins in range(horizon)], axis=2)
     inputs = (
         jax.random.split(key, n_time),
         jnp.swapaxes(values, 0, 1),
         jnp.swapaxes(known, 0, 1),
         jnp.swapaxes(scored, 0, 1),
-        jnp.moveaxis(ahead, 2, 0),
+        jnp.moveaxis(later, (1, 2), (0, 1)),
         jnp.arange(n_time) == 0,
     )
-    mean, variance = (jnp.swapaxes(one, 0, 1) for one in jax.lax.scan(step, start, inputs)[1])
+    found = jax.lax.scan(step, start, inputs)[1]
     if (
         horizon > 1
-    ):  # what was found at a bin is about `horizon` - 1 bins later; before that nothing was observed
-        mean = jnp.concatenate([mean[:, :1]] * (horizon - 1) + [mean[:, : n_time - horizon + 1]], axis=1)[
-            :, :n_time
-        ]
-        variance = jnp.concatenate(
-            [variance[:, :1]] * (horizon - 1) + [variance[:, : n_time - horizon + 1]], axis=1
-        )[:, :n_time]
+    ):  # found at a bin is what is `horizon` - 1 bins later; nothing was observed before the first of these
+        begin = jax.random.split(jax.random.fold_in(key, 0), 2 + horizon)
+        early = ahead(begin, start, inputs[4][0], jnp.ones((), bool))[:-1]
+        found = tuple(
+            jnp.concatenate([jnp.stack([one[part] for one in early]), found[part]])[:n_time]
+            for part in range(2)
+        )
+    mean, variance = (jnp.swapaxes(one, 0, 1) for one in found)
     return mean, variance

@@ -7,7 +7,7 @@ bin. Summed over a window it tells states apart that differ in their couplings, 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference.compilation import light_jit
 from neurodyn.inference.glm.design import Design, Weights, rows_of
@@ -63,7 +63,7 @@ def windows_of(since: Int[np.ndarray, " time"], valid: np.ndarray, length: int) 
 
 
 def score_labels(
-    key: int,
+    key: int | tuple[int, ...],
     weights: Weights,
     scale: Array,
     design: Design,
@@ -77,7 +77,7 @@ def score_labels(
 
     Parameters
     ----------
-    key : int
+    key : int or tuple of int
         Seed.
     weights, scale
         The pooled model, with one state.
@@ -97,13 +97,14 @@ def score_labels(
     ndarray of int, (T,)
         Labels.
     """
-    rng = np.random.default_rng(key)
     window, count = windows_of(since, valid, length)
-    n_units, n_features = design.targets.shape[1], design.n_features
-    exact = n_units * n_features <= LARGEST_EXACT
     dtype = design.targets.dtype
-    left = np.eye(n_units) if exact else rng.choice([-1.0, 1.0], (n_units, LARGEST_EXACT))
-    right = np.eye(n_features) if exact else rng.choice([-1.0, 1.0], (n_features, LARGEST_EXACT))
+    units, features = observed_rows(design)
+    exact = bool(units.sum() * features.sum() <= LARGEST_EXACT)
+    left, right = (
+        np.eye(len(rows)) if exact else random_signs(key, which, rows)
+        for which, rows in enumerate((units, features))
+    )
     # The number of windows is rounded up, so that folds share what was compiled.
     room = 1 << max(count - 1, 1).bit_length()
     table = window_scores(
@@ -123,8 +124,28 @@ def score_labels(
     if count <= n_states:
         labels = np.arange(count) % n_states
     else:
-        labels = kmeans(key, reduced, n_states, restarts=TRIES, standardised=True).labels[0]
+        seed = int(np.random.default_rng(key).integers(2**31))
+        labels = kmeans(seed, reduced, n_states, restarts=TRIES, standardised=True).labels[0]
     return np.where(valid, np.append(labels, 0)[window], 0)
+
+
+def observed_rows(design: Design) -> tuple[Bool[np.ndarray, " unit"], Bool[np.ndarray, " feature"]]:
+    """Units that were ever observed, and the features that are not of others: what is never seen decides nothing."""
+    n_units = design.targets.shape[1]
+    units = np.ones(n_units, bool) if design.mask is None else np.any(np.asarray(design.mask), axis=0)
+    n_functions = design.kernel.shape[1]
+    rest = np.ones(design.n_features - n_functions * n_units, bool)
+    return units, np.concatenate([np.tile(units, n_functions), rest])
+
+
+def random_signs(
+    key: int | tuple[int, ...], which: int, rows: Bool[np.ndarray, " row"]
+) -> Float[np.ndarray, "row number"]:
+    """A random sign for every number of the chosen rows, zero in the others."""
+    rng = np.random.default_rng([*np.atleast_1d(key).tolist(), which])
+    signs = np.zeros((len(rows), LARGEST_EXACT))
+    signs[rows] = rng.choice([-1.0, 1.0], (int(rows.sum()), LARGEST_EXACT))
+    return signs
 
 
 def comparable(scores: Float[np.ndarray, "window number"]) -> Float[np.ndarray, "window number"]:

@@ -10,8 +10,8 @@ from neurodyn.errors import ModelError, NeurodynWarning, RecordingError
 from neurodyn.inference.bases import Basis
 from neurodyn.inference.glm.categorical import CategoricalFamily
 from neurodyn.inference.glm.families import BernoulliFamily, Family, GaussianFamily
-from neurodyn.inference.glm.fitting import Outcome
 from neurodyn.inference.glm.priors import CouplingPrior, GaussianPrior
+from neurodyn.inference.glm.stages import Outcome
 from neurodyn.inference.glm.switching import Parameters, Run
 from neurodyn.models.glm.problem import Grid, Problem, channel_labels
 from neurodyn.models.hmm.states import match_paths
@@ -205,7 +205,7 @@ def reason(run: Run) -> str:
     if run.converged:
         times = "twice in a row" if run.posterior.shape[1] > 1 else "once"
         return f"gain below the tolerance {times}, after {steps} iterations"
-    return f"max_iterations reached after {steps} iterations, before convergence"
+    return f"max_iterations reached after {max(steps - 1, 1)} iterations, before convergence"
 
 
 def agreement(best: Run, runs: list[Run], valid: np.ndarray) -> float:

@@ -18,10 +18,11 @@ from neurodyn.inference.glm.categorical import CategoricalFamily
 from neurodyn.inference.glm.checkpoints import Store, digest
 from neurodyn.inference.glm.design import Weights
 from neurodyn.inference.glm.families import Family, GaussianFamily
-from neurodyn.inference.glm.fitting import Outcome, Setup, fit_all
+from neurodyn.inference.glm.fitting import fit_all
 from neurodyn.inference.glm.hyper import Shape
 from neurodyn.inference.glm.penalty import allowed_features
 from neurodyn.inference.glm.priors import CouplingPrior, GaussianPrior, OneHotPrior
+from neurodyn.inference.glm.stages import Outcome, Setup
 from neurodyn.inference.glm.switching import Parameters, Settings
 from neurodyn.inference.random import key_words
 from neurodyn.models.base import Fit, Model, Trace
@@ -64,6 +65,7 @@ class CoupledModel(Model):
     coupling: Basis | None = dataclasses.field(default_factory=Exponential)
     history: Basis | str | None = "coupling"
     covariates: tuple[str, ...] = ()
+    covariate_deviation: float | None = None
     observation: str = "auto"
     link: str = "softplus"
     ceiling: float | None = None
@@ -83,6 +85,11 @@ class CoupledModel(Model):
         if isinstance(self.covariates, str):
             raise ModelError(f"{name}: covariates is {self.covariates!r}; give a tuple of covariate names.")
         object.__setattr__(self, "covariates", tuple(self.covariates))
+        spread = self.covariate_deviation
+        if spread is not None and not (np.isfinite(spread) and spread > 0):
+            raise ModelError(
+                f"{name}: covariate_deviation is {spread!r}; it must be a finite number above 0, or None."
+            )
         if self.observation not in OBSERVATIONS:
             raise ModelError(
                 f"{name}: observation is {self.observation!r}; choose one of {', '.join(OBSERVATIONS)}."
@@ -135,6 +142,7 @@ class CoupledModel(Model):
         scale = checks.covariate_scale(grid)
         grid = dataclasses.replace(grid, covariates=(grid.covariates / scale).astype(grid.values.dtype))
         kernel, own_kernel = kernels_of(self.coupling, self.history)
+        kernel = self._first_kernel(options["start_parameters"], kernel)
         silent = np.logical_not(np.any(grid.known, axis=(0, 1)))
         problem = problem_of(grid, kernel, own_kernel, silent, strip=True)
         checks.warn_before(self, grid, problem, recording, family)
@@ -208,6 +216,7 @@ class CoupledModel(Model):
             wide,
             Weights(jnp.asarray(tied[:, None, None], dtype), jnp.zeros((len(own), 1, 1), dtype)),
             grid.mask.sum(axis=(0, 1)).astype(float),
+            covariate_deviation=self.covariate_deviation,
         )
         count = np.maximum(grid.mask.sum(axis=(0, 1)), 1)
         mean = np.where(grid.mask, grid.values, 0).sum(axis=(0, 1), dtype=float) / count
@@ -217,6 +226,7 @@ class CoupledModel(Model):
         else:
             seen = np.clip(mean, 0.5 / count, np.inf)
             level = family.predictor_of(seen, scale)
+        shape = dataclasses.replace(shape, level=np.asarray(level, float))
         incomplete = problem.incomplete()
 
         def design_of(parameters: Parameters | None, shape: np.ndarray):
@@ -241,6 +251,18 @@ class CoupledModel(Model):
             level,
         )
 
+    def _first_kernel(self, start: Any, kernel: np.ndarray) -> np.ndarray:
+        """Basis functions, a learnt one as given."""
+        data = start.parameters if isinstance(start, Fit) else start
+        if self.coupling is None or not self.coupling.learnt or not isinstance(data, xr.Dataset):
+            return kernel
+        found = data["kernel"].values if "kernel" in data else kernel
+        if found.shape != kernel.shape:
+            raise ModelError(
+                f"start_parameters has a kernel of shape {found.shape}; {self.coupling!r} needs {kernel.shape}."
+            )
+        return found
+
     def _given(self, start: Any, recording: xr.Dataset, scale: np.ndarray, grid: Grid) -> Parameters | None:
         """Parameters the user gave, as a Dataset or a fit, with covariates in working units."""
         if start is None:
@@ -262,6 +284,13 @@ class CoupledModel(Model):
         labels = recording["unit"].values
         order = {name: labels for name in ("unit", "target", "source") if name in data.coords}
         order = order if "channel" not in data.dims else {}
+        for name in order:
+            unknown = [label for label in labels.tolist() if label not in data[name].values.tolist()]
+            if unknown:
+                raise ModelError(
+                    f"start_parameters has no {name} {unknown[0]!r}, which the recording has; give parameters of "
+                    "the same units."
+                )
         data = data.sel(order) if order else data
         if self.covariates:
             weight = data["covariate_weight"]

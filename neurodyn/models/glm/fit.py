@@ -24,6 +24,7 @@ from neurodyn.models.glm.problem import (
     Problem,
     from_dataset,
     grid_of,
+    held_covariates,
     named_family,
     problem_of,
     regressors_of,
@@ -165,7 +166,13 @@ class _CoupledFit(HasLogLikelihood, HasSimulate):
         parameters, messages, chain = passed.parameters, passed.messages, passed.problem.chain
         if mode == "past" and horizon > 1:
             mean, variance = forecast(
-                parameters, messages.filtered, passed.design, chain.start, family=family, horizon=horizon
+                parameters,
+                messages.filtered,
+                passed.design,
+                chain.start,
+                jnp.asarray(held_covariates(recording, self.model.covariates)),  # type: ignore[attr-defined]
+                family=family,
+                horizon=horizon,
             )
         else:
             if mode == "past":

@@ -37,6 +37,10 @@ class GLM(CoupledModel):
         Basis functions of a unit's own history; ``"coupling"`` takes those of the coupling, None leaves it out.
     covariates : tuple of str
         Covariates of the recording that enter. One available only after the response counts from the next bin on.
+    covariate_deviation : float, optional
+        Standard deviation of a Gaussian prior about zero on the covariates' weights, for covariates with a root mean
+        square of one, and, where every state has a bias of its own, on the bias about the unit's overall level. It
+        keeps states that few trials decide from weights without bounds; None: no prior.
     observation : {"auto", "poisson", "negative_binomial", "bernoulli", "categorical", "gaussian"}
         Observation model; ``"auto"`` goes by the kind of the units.
     link : {"softplus", "exp", "scaled_sigmoid"}
@@ -118,7 +122,7 @@ class SwitchingGLM(CoupledModel):
     ----------
     n_states : int
         Number of states S, 1 or more.
-    coupling, history, covariates, observation, link, ceiling, missing
+    coupling, history, covariates, covariate_deviation, observation, link, ceiling, missing
         As in `GLM`.
     prior : CouplingPrior
         On coupling and history: `GaussianPrior` (default: the states' networks scatter about their mean),

@@ -11,7 +11,7 @@ from neurodyn.errors import ModelError
 from neurodyn.inference.glm.categorical import CategoricalFamily, from_channels
 from neurodyn.inference.glm.fill import Kernels
 from neurodyn.inference.glm.particles import draw_recordings, predict_by_particles
-from neurodyn.models.glm.problem import grid_of
+from neurodyn.models.glm.problem import grid_of, held_covariates
 from neurodyn.models.hmm.covariates import transition_covariates
 from neurodyn.recording import check, make
 
@@ -102,6 +102,7 @@ def average_paths(
         jnp.asarray(grid.mask),
         jnp.asarray(grid.covariates),
         _kernels(fit, grid.values.dtype),
+        jnp.asarray(held_covariates(recording, model.covariates)),
         family=family,
         n_particles=PARTICLES,
         horizon=horizon,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import RecordingError
+from neurodyn.errors import ModelError, RecordingError
 from neurodyn.inference.bases import Basis
 from neurodyn.inference.glm.categorical import CategoricalFamily, to_channels
 from neurodyn.inference.glm.design import Design, Weights, make_design
@@ -56,7 +56,22 @@ def family_for(observation: str, link: str, ceiling: float | None, recording: xr
 
 
 def named_family(observation: str, link: str, ceiling: float | None, n_categories: int = 2) -> Family:
-    """Observation model of a name."""
+    """Observation model of a name.
+
+    Raises
+    ------
+    ModelError
+        If it has no such link or ceiling.
+    """
+    if observation in ("bernoulli", "categorical", "gaussian") and link != "softplus":
+        raise ModelError(
+            f"link is {link!r}, but {observation} observations have one link only; leave it out."
+        )
+    if ceiling is not None and (observation != "poisson" or link != "scaled_sigmoid"):
+        raise ModelError(
+            f"ceiling is {ceiling!r}, but only the scaled sigmoid of Poisson counts has one; choose "
+            "link='scaled_sigmoid' or leave the ceiling out."
+        )
     if observation == "categorical":
         return CategoricalFamily(n_categories=n_categories)
     if observation == "negative_binomial":
@@ -130,6 +145,13 @@ def grid_of(
     if names:
         covariates = transition_covariates(recording, names, "the rates").astype(dtype)
     return Grid(np.where(mask, values, 0).astype(dtype), mask, known, covariates)
+
+
+def held_covariates(recording: xr.Dataset, names: tuple[str, ...]) -> np.ndarray:
+    """Which covariates are measured, so that a forecast holds their last value, ``(covariate,)``."""
+    if not names:
+        return np.zeros(0, bool)
+    return recording["role"].sel(covariate=list(names)).values.astype(str) == "measured"
 
 
 def reference_moments(recording: xr.Dataset, family: Family) -> tuple[np.ndarray, np.ndarray] | None:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import RecordingError
-from neurodyn.recording import covariate_arrays
+from neurodyn.recording import arrays, covariate_arrays
 
 
 def transition_covariates(
@@ -14,7 +14,8 @@ def transition_covariates(
 ) -> np.ndarray:
     """What is known of each covariate when the chain moves into a bin, shape ``(trial, time, covariate)``.
 
-    A covariate that becomes available only after the response of its bin counts from the next bin on.
+    A covariate that becomes available only after the response of its bin counts from the next bin on. A measured one
+    that is missing where nothing was observed (it is hidden with what it was measured with) keeps its last value.
     """
     if "covariates" not in recording:
         raise RecordingError(
@@ -28,6 +29,7 @@ def transition_covariates(
             f"there is no covariate {missing[0]!r}; the recording has {', '.join(map(str, known))}."
         )
     values, seen = covariate_arrays(recording, list(names))
+    values, seen = held(recording, list(names), values, seen)
     if not seen.all():
         position = np.argwhere(~seen)[0]
         raise RecordingError(
@@ -39,6 +41,24 @@ def transition_covariates(
         values[:, 1:, index] = values[:, :-1, index].copy()
         values[:, 0, index] = 0.0
     return values
+
+
+def held(
+    recording: xr.Dataset, names: list[str], values: np.ndarray, seen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Covariates with the last known value, before it their mean, where a measured one was hidden with the activity."""
+    measured = recording["role"].sel(covariate=names).values.astype(str) == "measured"
+    if seen.all() or not measured.any():
+        return values, seen
+    hidden = ~seen & measured & ~np.any(arrays(recording).mask, axis=2, keepdims=True)
+    count = np.maximum(seen.sum(axis=(0, 1)), 1)
+    mean = np.where(seen, values, 0).sum(axis=(0, 1)) / count
+    bins = np.arange(values.shape[1])[None, :, None]
+    last = np.maximum.accumulate(np.where(seen, bins, -1), axis=1)
+    kept = np.take_along_axis(values, np.maximum(last, 0), axis=1)
+    kept = np.where(last >= 0, kept, mean)
+    known = seen.any(axis=(0, 1))
+    return np.where(hidden & known, kept, values), seen | (hidden & known)
 
 
 def standardisation(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
