@@ -75,17 +75,20 @@ print(neurodyn.recording.describe(recording))
 # Beside them stands a learner (Rescorla-Wagner) with the same stimulus, which follows what has paid off lately.
 
 
+prior = {"covariate_deviation": 2.0}  # without one, a state of few trials gets weights without bounds
+
+
 def choices(n_states, covariate):
     """States, stimulus, bias and previous choice."""
     return SwitchingGLM(
-        n_states=n_states, coupling=None, history=Lags(1), covariates=(covariate,), bias="state"
+        n_states=n_states, bias="state", coupling=None, history=Lags(1), covariates=(covariate,), **prior
     )
 
 
 models = {
-    "raw contrast, 1 state": GLM(coupling=None, history=Lags(1), covariates=("contrast",)),
+    "raw contrast, 1 state": GLM(coupling=None, history=Lags(1), covariates=("contrast",), **prior),
     "raw contrast, 2 states": choices(2, "contrast"),
-    "saturating, 1 state": GLM(coupling=None, history=Lags(1), covariates=("stimulus",)),
+    "saturating, 1 state": GLM(coupling=None, history=Lags(1), covariates=("stimulus",), **prior),
     "saturating, 2 states": choices(2, "stimulus"),
     "learner": create("rescorla_wagner", outcome="correct", stimulus=("stimulus",)),
 }
