@@ -243,7 +243,7 @@ def measure_mouse_choices(quick: bool = False) -> list[Line]:
     except NotMeasured as error:
         return [unmeasured(f"{where}: GLM-HMM over the single-state GLM", "> 2 standard errors", str(error))]
     states = (1, 2) if quick else (1, 2, 3)
-    # The prior's deviation is the one that Ashwood et al. (2022) report for choices of mice.
+    # Log-odds of 2 for a stimulus of its usual size: a weak prior, and one that holds states of few trials.
     shape = {"coupling": None, "history": Lags(1), "covariates": ("stimulus",), "covariate_deviation": 2.0}
     raw = {**shape, "covariates": ("signed_contrast",)}
     families = {GLM_HMM: (switching(None, **shape), states), RAW_HMM: (switching(None, **raw), states)}
