@@ -1,0 +1,1 @@
+"""Predictive-coding networks: nodes that filter their inputs by precision-weighted prediction errors."""

@@ -1,0 +1,215 @@
+"""Upward pass of a predictive-coding network: posterior of every node from the errors of its children."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from neurodyn.inference.predictive_coding.predictions import HIGHEST, Belief, Expected, Parameters, coupled
+from neurodyn.inference.predictive_coding.structure import Structure
+from neurodyn.inference.predictive_coding.unbounded import unbounded_posterior
+
+ORDERS = ("standard", "ehgf", "unbounded")
+LARGEST_PRECISION = 1e10
+
+
+class Updated(NamedTuple):
+    """What an upward pass found.
+
+    Parameters
+    ----------
+    belief : Belief
+        Posterior; at a node that failed its prediction.
+    computed : (node,)
+        Precision as the update equations give it, also where it is no precision.
+    failed : (node,)
+        Where the update is not valid.
+    observed : (node,)
+        Whether the node learnt anything in this step.
+    """
+
+    belief: Belief
+    computed: Float[Array, " node"]
+    failed: Bool[Array, " node"]
+    observed: Bool[Array, " node"]
+
+
+class _Errors(NamedTuple):
+    """Errors of a node that its parents learn from."""
+
+    value: Array
+    volatility: Array
+
+
+def _value_terms(
+    structure: Structure,
+    parameters: Parameters,
+    expected: Expected,
+    node: int,
+    errors: dict[int, _Errors],
+    observed: dict[int, Array],
+    at: Array,
+) -> tuple[Array, Array]:
+    """What value children add to a node's precision, and to its precision times mean, derivatives taken at `at`."""
+    precision = weighted = jnp.zeros_like(at)
+    for edge, child in structure.links(structure.value, parent=node):
+        kappa, kind = parameters.value_coupling[edge], structure.nodes[child].kind
+        error = errors[child].value
+        if kind in ("binary", "finite_binary"):
+            chance = expected.mean[child]
+            more, pull = kappa**2 * chance * (1 - chance), kappa * error
+        else:
+            function = structure.value[edge].function
+            slope, bend = jnp.ones_like(at), jnp.zeros_like(at)
+            if function is not None:
+                first = jax.grad(lambda value, function=function: coupled(function, value))
+                slope, bend = first(at), jax.grad(first)(at)
+            certainty = expected.precision[child]
+            more = certainty * (kappa**2 * slope**2 - kappa * bend * error)
+            pull = kappa * certainty * slope * error
+        precision = precision + jnp.where(observed[child], more, 0)
+        weighted = weighted + jnp.where(observed[child], pull, 0)
+    return precision, weighted
+
+
+def _volatility_terms(
+    structure: Structure,
+    parameters: Parameters,
+    expected: Expected,
+    node: int,
+    errors: dict[int, _Errors],
+    observed: dict[int, Array],
+) -> tuple[Array, Array]:
+    """What volatility children add to a node's precision, and to its precision times mean."""
+    precision = weighted = jnp.zeros_like(expected.mean[node])
+    for edge, child in structure.links(structure.volatility, parent=node):
+        kappa, share = parameters.volatility_coupling[edge], expected.share[child]
+        surprise = errors[child].volatility
+        scaled = kappa * share
+        more = scaled**2 / 2 + scaled**2 * surprise - kappa**2 * share * surprise / 2
+        precision = precision + jnp.where(observed[child], more, 0)
+        weighted = weighted + jnp.where(observed[child], scaled * surprise / 2, 0)
+    return precision, weighted
+
+
+def update(
+    structure: Structure,
+    parameters: Parameters,
+    before: Belief,
+    expected: Expected,
+    inputs: Float[Array, " leaf"],
+    known: Bool[Array, " leaf"],
+    time_step: Array,
+    *,
+    order: str,
+) -> Updated:
+    r"""Posteriors from the leaves to the roots.
+
+    With prediction errors :math:`\delta = \mu - \hat\mu` and
+    :math:`\Delta = \hat\pi / \pi + \hat\pi \delta^2 - 1` (over the number of volatility parents),
+
+    .. math::
+
+        \pi &= \hat\pi + \sum_j \hat\pi_j (\psi_j^2 g'^2 - \psi_j g'' \delta_j)
+            + \sum_v \tfrac12 (\kappa\gamma_v)^2 + (\kappa\gamma_v)^2 \Delta_v - \tfrac12 \kappa^2 \gamma_v \Delta_v \\
+        \mu &= \hat\mu + \frac1\pi \Bigl( \sum_j \psi_j \hat\pi_j g' \delta_j + \sum_v \tfrac12 \kappa \gamma_v \Delta_v
+            \Bigr)
+
+    A node of which no child was observed keeps its prediction's mean and spreads.
+
+    Parameters
+    ----------
+    structure, parameters
+        The network.
+    before : Belief
+        Posterior after the step before.
+    expected : Expected
+        Predictions of this step.
+    inputs, known : (leaf,)
+        Values of the leaves, in the order of `Structure.leaves`, and which were observed.
+    time_step : ()
+        Elapsed time.
+    order : {"standard", "ehgf", "unbounded"}
+        How a node with a volatility child is updated: precision before mean; mean first, with the predicted precision; or
+        by two expansions of the exact posterior, blended.
+
+    Returns
+    -------
+    Updated
+        Posterior, and what went wrong.
+    """
+    n_nodes = len(structure.nodes)
+    zero = jnp.zeros_like(time_step)
+    mean, precision = [zero] * n_nodes, [zero] * n_nodes
+    computed, failed = [zero] * n_nodes, [jnp.zeros((), bool)] * n_nodes
+    errors: dict[int, _Errors] = {}
+    observed: dict[int, Array] = {}
+    place = {node: position for position, node in enumerate(structure.leaves)}
+    for node in reversed(structure.down):
+        kind, predicted, certainty = structure.nodes[node].kind, expected.mean[node], expected.precision[node]
+        moves = (expected.variance_step[node] > 0) & (expected.log_volatility[node] <= HIGHEST)
+        above = structure.links(structure.volatility, child=node)
+        if node in place:
+            seen = known[place[node]]
+            value = jnp.where(seen, inputs[place[node]], predicted)
+            fixed = parameters.initial_precision[node]
+            if kind == "finite_binary":
+                # Bayes with a Gaussian about 1 and one about 0.
+                odds = fixed * ((value - 0) ** 2 - (value - 1) ** 2) / 2
+                value = jax.nn.sigmoid(jnp.log(predicted) - jnp.log1p(-predicted) + odds)
+                value = jnp.where(seen, value, predicted)
+            mean[node] = jnp.where(seen, inputs[place[node]], predicted) if kind != "finite_binary" else value
+            precision[node] = computed[node] = fixed
+            observed[node] = seen
+            failed[node] = ~moves & seen if above else jnp.zeros((), bool)
+        else:
+            children = structure.links(structure.value, parent=node)
+            below = structure.links(structure.volatility, parent=node)
+            seen = jnp.stack(
+                [observed[child] for _, child in (*children, *below)] or [jnp.zeros((), bool)]
+            ).any()
+            terms = (structure, parameters, expected, node, errors, observed)
+            if order == "unbounded" and below:
+                first_edge, first = below[0]
+                new_mean, new_precision = unbounded_posterior(
+                    predicted,
+                    certainty,
+                    parameters.volatility_coupling[first_edge],
+                    parameters.tonic_volatility[first],
+                    time_step,
+                    1 / before.precision[first],
+                    1 / precision[first] + (mean[first] - expected.mean[first]) ** 2,
+                    expected.precision[first],
+                )
+            else:
+                from_volatility = _volatility_terms(*terms)
+                more, pull = _value_terms(*terms, before.mean[node])
+                if order == "ehgf" and below:
+                    new_mean = predicted + (pull + from_volatility[1]) / certainty
+                    more, _ = _value_terms(*terms, new_mean)
+                    new_precision = certainty + more + from_volatility[0]
+                else:
+                    new_precision = certainty + more + from_volatility[0]
+                    safe = jnp.where(new_precision > 0, new_precision, certainty)
+                    new_mean = predicted + (pull + from_volatility[1]) / safe
+            drift = parameters.tonic_volatility[node] + sum(
+                (parameters.volatility_coupling[edge] * before.mean[parent] for edge, parent in above), zero
+            )
+            alone = 1 / (1 / before.precision[node] + time_step * jnp.exp(jnp.minimum(drift, HIGHEST)))
+            valid = (new_precision > 0) & jnp.isfinite(new_mean) & moves
+            failed[node] = seen & ~valid
+            computed[node] = jnp.where(seen, new_precision, alone)
+            kept = jnp.where(valid, jnp.minimum(new_precision, LARGEST_PRECISION), certainty)
+            precision[node] = jnp.where(seen, kept, jnp.minimum(alone, LARGEST_PRECISION))
+            mean[node] = jnp.where(seen & valid, new_mean, predicted)
+            observed[node] = seen
+        error = mean[node] - predicted
+        spread = certainty / precision[node] + certainty * error**2 - 1
+        errors[node] = _Errors(error, spread / max(len(above), 1))
+    return Updated(
+        Belief(jnp.stack(mean), jnp.stack(precision)),
+        jnp.stack(computed),
+        jnp.stack(failed),
+        jnp.stack([observed[node] for node in range(n_nodes)]),
+    )
