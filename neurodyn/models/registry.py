@@ -14,6 +14,7 @@ BUILT_IN = {
     "hmm": "neurodyn.models.hmm:HMM",
     "glm": "neurodyn.models.glm:GLM",
     "switching_glm": "neurodyn.models.glm:SwitchingGLM",
+    "predictive_coding": "neurodyn.models.predictive_coding:PredictiveCodingNetwork",
     "mean": "neurodyn.models.baselines:Mean",
     "persistence": "neurodyn.models.baselines:Persistence",
     "ar_ridge": "neurodyn.models.baselines:ARRidge",

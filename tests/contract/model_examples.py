@@ -90,6 +90,22 @@ def choices() -> xr.Dataset:
     return recording.hide(behaviour, missing)
 
 
+def responses() -> xr.Dataset:
+    """Binary choices of learners after outcomes that were not all seen."""
+    found = choices()
+    values = found["covariates"].copy(deep=True)
+    values[:, 7] = np.nan
+    return found.assign(covariates=values).assign_coords(role=("covariate", ["exogenous"]))
+
+
+def network() -> Model:
+    """Beliefs about outcomes and their volatility, and how sharply choices follow them."""
+    from neurodyn.models import HGF
+    from neurodyn.models.predictive_coding import BinaryResponse
+
+    return HGF(3, source="outcome", response=BinaryResponse(), unknown="prior")
+
+
 EXAMPLES: dict[str, Example] = {
     "mean": Example(lambda: registry.create("mean"), counts),
     "persistence": Example(lambda: registry.create("persistence", max_lag=5), continuous),
@@ -123,6 +139,7 @@ EXAMPLES: dict[str, Example] = {
         options={"restarts": 1, "max_iterations": 15},
         tolerance=2e-3,
     ),
+    "predictive_coding": Example(network, responses, unit_count=1, tolerance=2e-4),
     "pipeline": Example(
         lambda: registry.create(
             "pipeline",
@@ -135,7 +152,31 @@ EXAMPLES: dict[str, Example] = {
     ),
 }
 
+
+def filter_of_inputs() -> Model:
+    """Beliefs about two measured inputs, one of them volatile."""
+    from neurodyn.models.predictive_coding import Belief, Input, LogNormal, Normal, PredictiveCodingNetwork
+
+    return PredictiveCodingNetwork(
+        nodes=(
+            Input("a", kind="continuous", precision=LogNormal(1.0, 1.0)),
+            Input("b", kind="continuous", precision=1.0),
+            Belief("x", value_children=("a", "b"), tonic_volatility=Normal(-2.0, 1.0), initial_mean=3.0),
+            Belief("v", volatility_children=("x",), tonic_volatility=-4.0),
+        ),
+        unknown="prior",
+    )
+
+
+def two_units() -> xr.Dataset:
+    """Two units of the continuous recording."""
+    return continuous().isel(unit=[0, 1])
+
+
 MORE_PIPELINES: dict[str, Example] = {
+    "filter of inputs": Example(
+        filter_of_inputs, two_units, reference="past", modes=("past", "present"), unit_count=2, tolerance=2e-4
+    ),
     "high pass": Example(
         lambda: registry.create(
             "pipeline", parts=(HighPass(cutoff=0.3), registry.create("factor_analysis", rank=1))

@@ -1,0 +1,330 @@
+"""Fitted predictive-coding networks and their verbs."""
+
+import dataclasses
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
+from neurodyn.inference.predictive_coding.filtering import Trajectory
+from neurodyn.inference.predictive_coding.posteriors import update
+from neurodyn.inference.predictive_coding.predictions import Belief, Expected, predict
+from neurodyn.inference.predictive_coding.tasks import Behaviour, BinaryChoice, GaussianResponse
+from neurodyn.models.base import Fit, Prediction
+from neurodyn.models.predictive_coding import learning
+from neurodyn.models.predictive_coding.layout import Plan, Told, padded
+from neurodyn.models.verbs import HasAdapt, HasInfer, HasLogLikelihood
+from neurodyn.recording import arrays
+
+if TYPE_CHECKING:
+    from neurodyn.models.predictive_coding.network import PredictiveCodingNetwork
+
+LOCAL = ("individual", "individual_covariance", "log_evidence")
+
+
+def _ahead(task: Any, free: jax.Array, data: tuple, posterior: Belief, horizon: int) -> Expected:
+    """Predictions of every step from the posteriors `horizon` steps before it, none observed between, one participant."""
+    one, base, response = data[:3]
+    parameters, _ = task.filled(free, base, response)
+    n_time, n_leaves = one.inputs.shape
+    before = Belief(
+        jnp.concatenate([parameters.initial_mean[None], posterior.mean]),
+        jnp.concatenate([parameters.initial_precision[None], posterior.precision]),
+    )
+
+    def forecast(step: jax.Array) -> Expected:
+        origin = jnp.maximum(step - horizon + 1, 0)
+        belief = jax.tree.map(lambda leaf: leaf[origin], before)
+        expected = predict(task.structure, parameters, belief, one.time_step[origin])
+        for further in range(1, horizon):
+            elapsed = one.time_step[jnp.minimum(origin + further - 1, n_time - 1)]
+            blank = update(
+                task.structure,
+                parameters,
+                belief,
+                expected,
+                jnp.zeros(n_leaves, one.inputs.dtype),
+                jnp.zeros(n_leaves, bool),
+                elapsed,
+                order=task.order,
+            )
+            later = predict(
+                task.structure,
+                parameters,
+                blank.belief,
+                one.time_step[jnp.minimum(origin + further, n_time - 1)],
+            )
+            reached = origin + further <= step
+            belief = jax.tree.map(lambda new, old, r=reached: jnp.where(r, new, old), blank.belief, belief)
+            expected = jax.tree.map(lambda new, old, r=reached: jnp.where(r, new, old), later, expected)
+        return expected
+
+    return jax.vmap(forecast)(jnp.arange(n_time))
+
+
+_forecasts = jax.jit(
+    lambda task, free, data, posterior, horizon: jax.vmap(
+        lambda one, rest, belief: _ahead(task, one, rest, belief, horizon)
+    )(free, data, posterior),
+    static_argnums=(0, 4),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt):
+    """Predictive-coding network with the parameters of its participants.
+
+    ``parameters`` holds ``individual`` (participant, parameter) on the unconstrained scale, its covariance and the Laplace
+    approximation of each participant's ``log_evidence``, and the population's moments.
+
+    See Also
+    --------
+    neurodyn.models.PredictiveCodingNetwork : the model and its hyperparameters.
+    """
+
+    model: "PredictiveCodingNetwork"
+
+    def values(self) -> xr.DataArray:
+        """Learnt parameters in their own units, ``(participant, parameter)``."""
+        found = self.parameters["individual"].copy(deep=True)
+        for number, slot in enumerate(self.model.plan().task.slots):
+            if slot.scale == "log":
+                found[:, number] = np.exp(found[:, number])
+        return found.rename("value")
+
+    def _prepared(self, recording: xr.Dataset) -> tuple[Told, Plan, Behaviour, np.ndarray]:
+        """The recording as arrays, and the parameters of its participants."""
+        told, plan = self.model.told(recording), self.model.plan()
+        known = {str(label): i for i, label in enumerate(self.parameters["participant"].values)}
+        strange = [label for label in told.labels if label not in known]
+        if strange and self.model.unknown == "raise" and plan.names:
+            raise ModelError(
+                f"the participant {strange[0]!r} was not in the training recording of this predictive_coding fit; learn "
+                "its parameters with fit.adapt(recording), or make the model with unknown='prior'."
+            )
+        individual, mean = self.parameters["individual"].values, self.parameters["population_mean"].values
+        rows = [individual[known[label]] if label in known else mean for label in told.labels]
+        behaviour, _ = learning.standardised(told.behaviour, self.model.response, self._reference())
+        return told, plan, behaviour, np.stack(rows).reshape(len(rows), len(mean))
+
+    def _reference(self) -> tuple[float, float] | None:
+        """Moments of measured responses."""
+        if "reference_mean" not in self.parameters:
+            return None
+        return float(self.parameters["reference_mean"]), float(self.parameters["reference_deviation"])
+
+    def _beliefs(self, recording: xr.Dataset) -> tuple[Told, Plan, Behaviour, np.ndarray, np.ndarray, Any]:
+        """Beliefs of all participants; an update that fails is named in a warning."""
+        told, plan, behaviour, individual = self._prepared(recording)
+        terms, found = learning.everyones_beliefs(plan, behaviour, individual)
+        bad = np.flatnonzero(found.failure.node >= 0)
+        if len(bad):
+            failure = jax.tree.map(lambda leaf: leaf[bad[0]], found.failure)
+            words = learning.failure_words(failure, plan.task.structure.names, told.labels[bad[0]])
+            more = f" (and of {len(bad) - 1} further participants)" if len(bad) > 1 else ""
+            warnings.warn(
+                f"{words}{more}; from there on this node keeps its predictions. Choose update='unbounded', or look for a "
+                "jump in the input.",
+                NeurodynWarning,
+                stacklevel=3,
+            )
+        return told, plan, behaviour, individual, terms, found
+
+    def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
+        """Log-probability of every response, or of every input given those before it."""
+        terms = self._beliefs(recording)[4][:, : recording.sizes["time"]]
+        reference = self._reference()
+        if reference is not None:
+            terms = terms - np.where(arrays(recording).mask[..., 0], np.log(reference[1]), 0)
+        return terms
+
+    def _predict(
+        self, recording: xr.Dataset, *, mode: str, horizon: int, key: jax.Array | None
+    ) -> Prediction:
+        """Responses, or inputs, as the beliefs before them have it."""
+        del key
+        responds = self.model.response is not None
+        if mode == "all" and not responds:
+            raise NotApplicable(
+                "a predictive-coding network filters its inputs and does not smooth them; ask for mode='past' or 'present'."
+            )
+        told, plan, behaviour, individual, _, found = self._beliefs(recording)
+        n_time = recording.sizes["time"]
+        expected = found.expected
+        if mode == "past" and horizon > 1 and not told.ahead:
+            wide = padded(behaviour)
+            data = learning.prepared(plan, wide, plan.mean, plan.deviation)[:3]
+            extra = len(wide.response) - len(individual)
+            free = np.concatenate([individual, np.broadcast_to(plan.mean, (extra, len(plan.mean)))])
+            posterior = jax.tree.map(
+                lambda leaf: jnp.pad(jnp.asarray(leaf), ((0, extra), (0, 0), (0, 0)), mode="edge"),
+                found.posterior,
+            )
+            free = jnp.asarray(free, data[0].inputs.dtype)
+            expected = _forecasts(plan.task, free, data, posterior, horizon)
+            expected = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(individual)], expected)
+        dtype = recording["activity"].dtype
+        if responds:
+            mean, variance = self._responses(
+                plan, individual, Trajectory(found.posterior, expected, None, None)
+            )  # type: ignore[arg-type]
+            return Prediction(mean[:, :n_time, None].astype(dtype), variance[:, :n_time, None].astype(dtype))
+        if mode == "present":
+            expected = self._replicates(plan, individual, found.posterior, expected)
+        return self._inputs(told, plan, individual, expected, n_time, dtype)
+
+    def _responses(
+        self, plan: Plan, individual: np.ndarray, found: Trajectory
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of responses, ``(participant, time)``."""
+        rows = []
+        for person, free in enumerate(individual):
+            one = jax.tree.map(lambda leaf, p=person: jnp.asarray(leaf[p]), found)
+            _, values = plan.task.filled(jnp.asarray(free), _device(plan), jnp.asarray(plan.response))
+            rule = plan.task.response
+            if isinstance(rule, BinaryChoice):
+                mean = np.asarray(rule.chance(one, plan.task.structure, values), float)
+                rows.append((mean, mean * (1 - mean)))
+            elif isinstance(rule, GaussianResponse):
+                node = plan.task.structure.index(rule.node)
+                mean = float(values[0]) + float(values[1]) * np.asarray(one.expected.mean[:, node], float)
+                rows.append((mean, np.full(mean.shape, float(values[2]) ** 2)))
+        mean, variance = (np.stack(part) for part in zip(*rows, strict=True))
+        reference = self._reference()
+        if reference is not None:
+            mean, variance = reference[0] + reference[1] * mean, reference[1] ** 2 * variance
+        return mean, variance
+
+    def _replicates(
+        self, plan: Plan, individual: np.ndarray, posterior: Belief, expected: Expected
+    ) -> Expected:
+        """Expectation of a fresh input in a step given also the one observed in it: leaves from posterior parents."""
+        structure = plan.task.structure
+        mean = np.array(expected.mean, float)
+        for person, free in enumerate(individual):
+            parameters, _ = plan.task.filled(jnp.asarray(free), _device(plan), jnp.asarray(plan.response))
+            for leaf in structure.leaves:
+                parents = structure.links(structure.value, child=leaf)
+                if structure.nodes[leaf].kind == "input":
+                    total = np.full(mean.shape[1], float(parameters.tonic_drift[leaf]))
+                    for edge, parent in parents:
+                        value = posterior.mean[person][:, parent]
+                        function = structure.value[edge].function
+                        shaped = value if function is None else np.asarray(function(jnp.asarray(value)))
+                        total = total + float(parameters.value_coupling[edge]) * shaped
+                else:
+                    total = sum(np.asarray(posterior.mean[person][:, parent], float) for _, parent in parents)
+                    total = 1 / (1 + np.exp(-np.asarray(total)))
+                mean[person, :, leaf] = total
+        return expected._replace(mean=mean)
+
+    def _inputs(
+        self, told: Told, plan: Plan, individual: np.ndarray, expected: Expected, n_time: int, dtype: Any
+    ) -> Prediction:
+        """Inputs held by the activity, in the order of its units."""
+        structure = plan.task.structure
+        columns: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        for leaf, unit in zip(structure.leaves, told.units, strict=True):
+            if unit < 0:
+                continue
+            mean = np.asarray(expected.mean, float)[:, :n_time, leaf]
+            if structure.nodes[leaf].kind == "binary":
+                spread = mean * (1 - mean)
+            else:
+                precision = np.asarray(expected.precision, float)[:, :n_time]
+                spread = 1 / precision[..., leaf]
+                if structure.nodes[leaf].kind == "finite_binary":
+                    spread = spread + mean * (1 - mean)
+                else:
+                    for edge, parent in structure.links(structure.value, child=leaf):
+                        slope = self._slopes(plan, individual, edge, expected.mean[:, :n_time, parent])
+                        spread = spread + slope**2 / precision[..., parent]
+            columns[int(unit)] = (mean, spread)
+        mean, variance = (
+            np.stack([columns[unit][part] for unit in sorted(columns)], axis=2).astype(dtype)
+            for part in range(2)
+        )
+        return Prediction(mean, variance)
+
+    def _slopes(self, plan: Plan, individual: np.ndarray, edge: int, value: np.ndarray) -> np.ndarray:
+        """Derivative of a value coupling, ``(participant, time)``."""
+        function = plan.task.structure.value[edge].function
+        slope = np.ones(value.shape)
+        if function is not None:
+            slope = np.asarray(jax.vmap(jax.vmap(jax.grad(function)))(jnp.asarray(value)), float)
+        weight = [
+            float(
+                plan.task.filled(jnp.asarray(free), _device(plan), jnp.asarray(plan.response))[
+                    0
+                ].value_coupling[edge]
+            )
+            for free in individual
+        ]
+        return np.array(weight)[:, None] * slope
+
+    def _infer(self, recording: xr.Dataset) -> xr.Dataset:
+        """Beliefs after every trial and predictions before it."""
+        _, plan, _, _, _, found = self._beliefs(recording)
+        activity = recording["activity"]
+        n_time = activity.sizes["time"]
+        dims = (*activity.dims[:-1], "node")
+        coords = {
+            name: coord
+            for name, coord in activity.coords.items()
+            if set(coord.dims) <= set(activity.dims[:-1])
+        }
+        tables = {
+            "mean": found.posterior.mean,
+            "precision": found.posterior.precision,
+            "expected_mean": found.expected.mean,
+            "expected_precision": found.expected.precision,
+        }
+        variables = {}
+        for name, table in tables.items():
+            table = np.asarray(table)[:, :n_time]
+            variables[name] = (dims, table if "trial" in activity.dims else table[0])
+        result = xr.Dataset(variables, coords={**coords, "node": list(plan.task.structure.names)})
+        result.attrs["sampling_interval"] = recording.attrs.get("sampling_interval", 1.0)
+        return result
+
+    def _adapt(self, recording: xr.Dataset, *, key: jax.Array | None, options: dict[str, Any]) -> Fit:
+        """Modes of the recording's participants, the population frozen."""
+        del options
+        told, plan = self.model.told(recording), self.model.plan()
+        mean, deviation = (self.parameters[f"population_{part}"].values for part in ("mean", "deviation"))
+        plan = dataclasses.replace(plan, mean=mean, deviation=deviation)
+        behaviour, _ = learning.standardised(told.behaviour, self.model.response, self._reference())
+        found = learning.learn(
+            plan,
+            behaviour,
+            jax.random.key(0) if key is None else key,
+            pooled=False,
+            restarts=1 if key is None else 4,
+            most=1,
+            labels=told.labels,
+        )
+        new = xr.Dataset(
+            {
+                "individual": (("participant", "parameter"), found.individual),
+                "individual_covariance": (("participant", "parameter", "parameter_other"), found.covariance),
+                "log_evidence": (("participant",), found.evidence),
+            },
+            coords={
+                "participant": found.labels,
+                "parameter": self.parameters["parameter"].values,
+                "parameter_other": self.parameters["parameter_other"].values,
+            },
+        )
+        kept = [p for p in self.parameters["participant"].values.tolist() if p not in set(found.labels)]
+        old = self.parameters[list(LOCAL)].sel(participant=kept).drop_vars(["unit", "kind"], errors="ignore")
+        shared = self.parameters.drop_vars([*LOCAL, "participant"])
+        return dataclasses.replace(self, parameters=shared.merge(xr.concat([old, new], dim="participant")))
+
+
+def _device(plan: Plan) -> Any:
+    """Parameters of a plan as JAX arrays."""
+    return jax.tree.map(jnp.asarray, plan.base)

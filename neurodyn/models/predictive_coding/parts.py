@@ -1,0 +1,315 @@
+"""What a predictive-coding network is built of: inputs, beliefs, responses, and priors on their parameters."""
+
+import abc
+import dataclasses
+from typing import Any, final
+
+import numpy as np
+
+from neurodyn.errors import ModelError
+from neurodyn.inference.predictive_coding import tasks
+from neurodyn.inference.predictive_coding.functions import coupling_function
+
+INPUT_KINDS = ("binary", "continuous", "noisy_binary")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prior(abc.ABC):
+    """A parameter that is learnt for every participant, and what is believed of it beforehand."""
+
+    @property
+    @abc.abstractmethod
+    def scale(self) -> str:
+        """Scale on which the parameter is unconstrained."""
+
+    @property
+    @abc.abstractmethod
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation on that scale."""
+
+
+def _checked(owner: str, mean: float, deviation: float) -> None:
+    """Refuse a prior that is none."""
+    if not np.isfinite(mean):
+        raise ModelError(f"{owner}: the mean is {mean!r}; it must be finite.")
+    if not (np.isfinite(deviation) and deviation > 0):
+        raise ModelError(f"{owner}: the deviation is {deviation!r}; it must be a finite number above 0.")
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Normal(Prior):
+    """Normal prior.
+
+    Parameters
+    ----------
+    mean, deviation : float
+        Of the parameter.
+
+    Raises
+    ------
+    ModelError
+        If the deviation is not above 0.
+
+    Examples
+    --------
+    >>> Normal(-4.0, 2.0).moments
+    (-4.0, 2.0)
+    """
+
+    mean: float
+    deviation: float
+
+    def __post_init__(self) -> None:
+        _checked("Normal", self.mean, self.deviation)
+
+    @property
+    def scale(self) -> str:
+        """The parameter's own."""
+        return "identity"
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation."""
+        return float(self.mean), float(self.deviation)
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class LogNormal(Prior):
+    """Log-normal prior of a parameter above 0.
+
+    Parameters
+    ----------
+    median : float
+        Median of the parameter.
+    deviation : float
+        Standard deviation of its logarithm.
+
+    Raises
+    ------
+    ModelError
+        If the median or the deviation is not above 0.
+
+    Examples
+    --------
+    >>> LogNormal(1.0, 1.5).moments
+    (0.0, 1.5)
+    """
+
+    median: float
+    deviation: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.median) and self.median > 0):
+            raise ModelError(f"LogNormal: the median is {self.median!r}; it must be a finite number above 0.")
+        _checked("LogNormal", float(np.log(self.median)), self.deviation)
+
+    @property
+    def scale(self) -> str:
+        """Logarithmic."""
+        return "log"
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of the logarithm."""
+        return float(np.log(self.median)), float(self.deviation)
+
+
+Value = float | Prior
+POSITIVE = ("initial_precision", "precision", "inverse_temperature", "noise")
+
+
+def check_value(owner: str, name: str, value: Any) -> None:
+    """Refuse what is neither a finite number nor a prior, and a prior that allows what the parameter does not."""
+    positive = name in POSITIVE
+    if isinstance(value, Prior):
+        if positive and value.scale != "log":
+            raise ModelError(f"{owner}: {name} is above 0, so its prior must be LogNormal, not {value!r}.")
+        return
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not np.isfinite(value) or (positive and value <= 0):
+        allowed = "a number above 0 or a LogNormal prior" if positive else "a finite number or a prior"
+        raise ModelError(f"{owner}: {name} is {value!r}; give {allowed}.")
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """A node that observes an input.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    kind : {"binary", "continuous", "noisy_binary"}
+        0 or 1; a number with Gaussian noise; 0 or 1 seen through Gaussian noise.
+    source : str, optional
+        Covariate of the recording that holds the input; None: the unit of the recording's activity with this name, or
+        its only one.
+    precision : float or Prior
+        Inverse variance of the noise; without effect for binary inputs.
+
+    Raises
+    ------
+    ModelError
+        If the kind is unknown or the precision not above 0.
+
+    Examples
+    --------
+    >>> Input("u").kind
+    'binary'
+    """
+
+    name: str
+    kind: str = "binary"
+    source: str | None = None
+    precision: Value = 1e3
+
+    def __post_init__(self) -> None:
+        if self.kind not in INPUT_KINDS:
+            raise ModelError(
+                f"input {self.name!r}: kind is {self.kind!r}; choose one of {', '.join(INPUT_KINDS)}."
+            )
+        check_value(f"input {self.name!r}", "precision", self.precision)
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Belief:
+    r"""A node that holds a belief, with the nodes it predicts.
+
+    .. math::
+
+        \hat\mu = \lambda\mu + t(\rho + \ldots), \qquad \Omega = t\, e^{\omega + \kappa \hat\mu_{\text{parent}}}
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    value_children : tuple of str
+        Nodes whose mean it predicts.
+    volatility_children : tuple of str
+        Nodes whose rate of change it sets.
+    tonic_volatility : float or Prior
+        :math:`\omega`, log of the variance that a step of time adds.
+    tonic_drift : float or Prior
+        :math:`\rho`, per unit of time.
+    autoconnection : float or Prior
+        :math:`\lambda`.
+    initial_mean, initial_precision : float or Prior
+        Before the first input.
+    value_coupling, volatility_coupling : float or Prior
+        :math:`\psi` and :math:`\kappa` to every child of that sort.
+    coupling_function : str, optional
+        Registered function g of value couplings (`neurodyn.inference.predictive_coding.functions`); None: linear.
+
+    Raises
+    ------
+    ModelError
+        If a parameter is neither a number nor a prior, a precision not above 0, or the function unknown.
+
+    Examples
+    --------
+    >>> Belief("x1", value_children=("u",), tonic_volatility=Normal(-4.0, 2.0)).autoconnection
+    1.0
+    """
+
+    name: str
+    value_children: tuple[str, ...] = ()
+    volatility_children: tuple[str, ...] = ()
+    tonic_volatility: Value = -4.0
+    tonic_drift: Value = 0.0
+    autoconnection: Value = 1.0
+    initial_mean: Value = 0.0
+    initial_precision: Value = 1.0
+    value_coupling: Value = 1.0
+    volatility_coupling: Value = 1.0
+    coupling_function: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("value_children", "volatility_children"):
+            if isinstance(getattr(self, name), str):
+                raise ModelError(f"belief {self.name!r}: {name} is a string; give a tuple of names.")
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in PARAMETERS:
+            check_value(f"belief {self.name!r}", name, getattr(self, name))
+        if self.coupling_function is not None:
+            coupling_function(self.coupling_function)
+
+
+OF_NODES = ("tonic_volatility", "tonic_drift", "autoconnection", "initial_mean", "initial_precision")
+PARAMETERS = (*OF_NODES, "value_coupling", "volatility_coupling")
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class BinaryResponse:
+    r"""Choices of 0 or 1 from the prediction m of the first input, :math:`p = m^\beta/(m^\beta + (1-m)^\beta)`.
+
+    Parameters
+    ----------
+    inverse_temperature : float or Prior
+        :math:`\beta`.
+
+    Raises
+    ------
+    ModelError
+        If it is not above 0.
+
+    Examples
+    --------
+    >>> BinaryResponse().inverse_temperature
+    LogNormal(median=1.0, deviation=1.5)
+    """
+
+    inverse_temperature: Value = dataclasses.field(default_factory=lambda: LogNormal(1.0, 1.5))
+
+    def __post_init__(self) -> None:
+        check_value("BinaryResponse", "inverse_temperature", self.inverse_temperature)
+
+    @property
+    def rule(self) -> tasks.Response:
+        """The response on bare arrays."""
+        return tasks.BinaryChoice()
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class GaussianResponse:
+    r"""A measured response (log reaction time, pupil), :math:`y \sim N(b_0 + b_1 \hat\mu, \sigma^2)`.
+
+    Parameters
+    ----------
+    node : str
+        Node whose prediction counts.
+    intercept, slope, noise : float or Prior
+        :math:`b_0, b_1, \sigma`, of standardised responses.
+
+    Raises
+    ------
+    ModelError
+        If a parameter is out of range.
+
+    Examples
+    --------
+    >>> GaussianResponse("x2").slope
+    Normal(mean=0.0, deviation=1.0)
+    """
+
+    node: str
+    intercept: Value = dataclasses.field(default_factory=lambda: Normal(0.0, 1.0))
+    slope: Value = dataclasses.field(default_factory=lambda: Normal(0.0, 1.0))
+    noise: Value = dataclasses.field(default_factory=lambda: LogNormal(1.0, 1.0))
+
+    def __post_init__(self) -> None:
+        for name in ("intercept", "slope", "noise"):
+            check_value("GaussianResponse", name, getattr(self, name))
+
+    @property
+    def rule(self) -> tasks.Response:
+        """The response on bare arrays."""
+        return tasks.GaussianResponse(self.node)
+
+
+Response = BinaryResponse | GaussianResponse
