@@ -17,6 +17,7 @@ READER_PAGES = (
     "docs/guides/bring-your-own-data.md",
     "docs/guides/hidden-markov-models.md",
     "docs/guides/switching-glm.md",
+    "docs/guides/predictive-coding.md",
 )
 
 

@@ -27,6 +27,7 @@ FULL_NAMES = {
     "smoothed_rate": "the smoothed rate",
     "trial_average": "the trial average",
     "factor_analysis": "factor analysis",
+    "predictive_coding": "the predictive-coding network",
     "rescorla_wagner": "the Rescorla-Wagner model",
 }
 OUTCOMES = ("beats", "ties", "falls short", "floor", "unjudged", "nothing")

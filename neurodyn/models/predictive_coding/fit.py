@@ -89,7 +89,13 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt):
     model: "PredictiveCodingNetwork"
 
     def values(self) -> xr.DataArray:
-        """Learnt parameters in their own units, ``(participant, parameter)``."""
+        """Learnt parameters in their own units.
+
+        Returns
+        -------
+        xr.DataArray
+            ``(participant, parameter)``.
+        """
         found = self.parameters["individual"].copy(deep=True)
         for number, slot in enumerate(self.model.plan().task.slots):
             if slot.scale == "log":
@@ -169,9 +175,7 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt):
             expected = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(individual)], expected)
         dtype = recording["activity"].dtype
         if responds:
-            mean, variance = self._responses(
-                plan, individual, Trajectory(found.posterior, expected, None, None)
-            )  # type: ignore[arg-type]
+            mean, variance = self._responses(plan, individual, found._replace(expected=expected))  # type: ignore[arg-type]
             return Prediction(mean[:, :n_time, None].astype(dtype), variance[:, :n_time, None].astype(dtype))
         if mode == "present":
             expected = self._replicates(plan, individual, found.posterior, expected)

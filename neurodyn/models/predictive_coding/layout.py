@@ -201,7 +201,7 @@ def told_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: st
             )
     answered = mask[..., 0] if responds else np.zeros((n_people, n_time), bool)
     answer = np.where(answered, values[..., 0], 0) if responds else np.zeros((n_people, n_time))
-    ahead = bool(sources) and (units < 0).all()
+    ahead = bool(sources) and bool((units < 0).all())
     if ahead:
         roles = recording["role"].sel(covariate=sources).values.astype(str)
         ahead = bool((roles == "exogenous").all())

@@ -93,9 +93,21 @@ def modes_of(
     starts = np.concatenate([starts, room], axis=1)
     data = prepared(plan, wide, mean, deviation)
     many = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * len(starts)), data)
+    if not len(mean):  # nothing is free
+        found = fixed(plan, data)
+        return jax.tree.map(lambda leaf: leaf[:n_people], found), found.log_density[None, :n_people]
     begin = jnp.asarray(starts.reshape(-1, len(mean)), data[0].inputs.dtype)
     found, scores = best_of(find_modes(plan.task, begin, many), width)
     return jax.tree.map(lambda leaf: leaf[:n_people], found), scores[:, :n_people]
+
+
+def fixed(plan: Plan, data: tuple[Any, ...]) -> Modes:
+    """Participants of a network without free parameters."""
+    nobody = jnp.zeros((len(data[0].response), 0), data[0].inputs.dtype)
+    terms, found = _everyone(plan.task, nobody, data[:3])
+    value = np.where(np.asarray(found.failure.node) < 0, np.asarray(terms, float).sum(axis=1), -np.inf)
+    zero = np.zeros(len(value))
+    return Modes(np.asarray(nobody), value, np.zeros((len(value), 0, 0)), value, zero, zero == 0)  # type: ignore[arg-type]
 
 
 def failure_words(failure: Failure, names: tuple[str, ...], label: str) -> str:
@@ -127,10 +139,10 @@ def learn(
     noise = np.asarray(jax.random.normal(key, (restarts - 1, size)), float)
     first = np.concatenate([np.zeros((1, size)), noise]) * deviation + mean
     starts = np.broadcast_to(first[:, None], (restarts, n_people, size))
-    objective, kept, converged, scores = [], [], not pooled, None
+    objective, kept, converged, scores = [], [], not pooled, np.zeros((0, n_people))
     for _ in range(most if pooled and size else 1):
         found, found_scores = modes_of(plan, behaviour, starts, mean, deviation)
-        scores = found_scores if scores is None else scores
+        scores = scores if len(scores) else found_scores
         refuse_failures(plan, behaviour, found, [labels[index] for index in seen], mean, deviation)
         if not pooled:
             objective = [float(np.asarray(found.log_density, float).sum())]
@@ -153,7 +165,7 @@ def learn(
         deviation = np.sqrt(total / (n_people + PRIOR_COUNT))
         starts = individual[None]
     mean, deviation, found = kept[int(np.argmax(objective))]
-    close = np.abs(scores - scores.max(axis=0)) < 0.1 if scores is not None else np.ones((1, 1), bool)
+    close = np.abs(scores - scores.max(axis=0)) < 0.1
     return Learnt(
         [labels[index] for index in seen],
         np.asarray(found.parameters),

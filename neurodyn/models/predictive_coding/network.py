@@ -147,11 +147,33 @@ class PredictiveCodingNetwork(Model):
         return [node for node in self.nodes if isinstance(node, Input)]
 
     def plan(self) -> Plan:
-        """Structure and places of the parameters."""
+        """Structure and places of the parameters.
+
+        Returns
+        -------
+        Plan
+            The network on bare arrays.
+        """
         return plan_of(self.nodes, self.response, self.update)
 
     def told(self, recording: xr.Dataset) -> Told:
-        """A recording as arrays, its kinds checked."""
+        """A recording as arrays, its kinds checked.
+
+        Parameters
+        ----------
+        recording : xr.Dataset
+            The recording.
+
+        Returns
+        -------
+        Told
+            Inputs, responses, elapsed times and participants.
+
+        Raises
+        ------
+        RecordingError
+            If inputs or responses do not fit the network.
+        """
         told = told_of(self.inputs, recording, self.response is not None, self.name)
         kinds = recording["kind"].values.astype(str)
         if self.response is not None:
