@@ -245,7 +245,9 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt):
                     spread = spread + mean * (1 - mean)
                 else:
                     for edge, parent in structure.links(structure.value, child=leaf):
-                        slope = self._slopes(plan, individual, edge, expected.mean[:, :n_time, parent])
+                        slope = self._slopes(
+                            plan, individual, edge, np.asarray(expected.mean[:, :n_time, parent])
+                        )
                         spread = spread + slope**2 / precision[..., parent]
             columns[int(unit)] = (mean, spread)
         mean, variance = (

@@ -63,7 +63,7 @@ class Plan:
 def plan_of(nodes: tuple[Input | Belief, ...], response: Response | None, update: str) -> Plan:
     """Places of all parameters."""
     structure = structure_of(nodes)
-    fields: dict[str, np.ndarray] = {name: np.zeros(len(nodes)) for name in OF_NODES}
+    fields: dict[str, Any] = {name: np.zeros(len(nodes)) for name in OF_NODES}
     fields["autoconnection"][:] = 1.0
     fields["initial_precision"][:] = 1.0
     fields["value_coupling"] = np.ones(len(structure.value))
@@ -210,13 +210,14 @@ def told_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: st
         labels = [str(label) for label in recording[source].values]
     else:
         labels = [str(recording.attrs.get("subject", "")) or "0"]
-    behaviour = Behaviour(
+    leaves: tuple[Any, ...] = (
         np.stack(columns, axis=2).astype(dtype),
         np.stack(seen, axis=2),
         steps.astype(dtype),
         answer.astype(dtype),
         answered,
     )
+    behaviour = Behaviour(*leaves)
     return Told(behaviour, labels, units, ahead)
 
 
@@ -225,7 +226,7 @@ def padded(behaviour: Behaviour) -> Behaviour:
     n_people, n_time = behaviour.response.shape
     extra = ((0, -n_people % PEOPLE), (0, -n_time % TRIALS))
 
-    def wider(leaf: Any, fill: float) -> np.ndarray:
+    def wider(leaf: Any, fill: float) -> Any:
         return np.pad(np.asarray(leaf), extra + ((0, 0),) * (leaf.ndim - 2), constant_values=fill)
 
     return Behaviour(

@@ -95,7 +95,9 @@ def modes_of(
     many = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * len(starts)), data)
     if not len(mean):  # nothing is free
         found = fixed(plan, data)
-        return jax.tree.map(lambda leaf: leaf[:n_people], found), found.log_density[None, :n_people]
+        return jax.tree.map(lambda leaf: leaf[:n_people], found), np.asarray(found.log_density)[
+            None, :n_people
+        ]
     begin = jnp.asarray(starts.reshape(-1, len(mean)), data[0].inputs.dtype)
     found, scores = best_of(find_modes(plan.task, begin, many), width)
     return jax.tree.map(lambda leaf: leaf[:n_people], found), scores[:, :n_people]
@@ -133,7 +135,7 @@ def learn(
 ) -> Learnt:
     """Posterior modes, and with `pooled` the population by expectation-maximisation with a Laplace approximation."""
     seen = seen_by(plan, behaviour)
-    behaviour = Behaviour(*(np.asarray(leaf)[seen] for leaf in behaviour))
+    behaviour = jax.tree.map(lambda leaf: np.asarray(leaf)[seen], behaviour)
     mean, deviation = plan.mean.copy(), plan.deviation.copy()
     size, n_people = len(mean), len(seen)
     noise = np.asarray(jax.random.normal(key, (restarts - 1, size)), float)
