@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-MOST_MAPS = 20_000
+MOST_MAPS = 30_000
 
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault(
