@@ -9,6 +9,7 @@ import numpy as np
 from neurodyn.errors import ModelError
 from neurodyn.inference.modes import Modes, find_modes
 from neurodyn.inference.predictive_coding.filtering import Failure
+from neurodyn.inference.predictive_coding.predictions import HIGHEST
 from neurodyn.inference.predictive_coding.tasks import Behaviour
 from neurodyn.models.predictive_coding.layout import Plan, padded
 from neurodyn.models.predictive_coding.parts import GaussianResponse, Response
@@ -116,7 +117,7 @@ def failure_words(failure: Failure, names: tuple[str, ...], label: str) -> str:
     """The first invalid update of a participant, in one sentence."""
     node, step = names[int(failure.node)], int(failure.step)
     numbers = (float(failure.expected_precision), float(failure.computed_precision))
-    if float(failure.log_volatility) > 60:
+    if float(failure.log_volatility) > HIGHEST:
         why = f"the log-volatility {float(failure.log_volatility):.5g} leaves no valid variance"
     else:
         why = f"predicted precision {numbers[0]:.5g}, computed posterior precision {numbers[1]:.5g}"
