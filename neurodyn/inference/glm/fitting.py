@@ -13,13 +13,13 @@ from neurodyn.inference.glm.loop import run_em
 from neurodyn.inference.glm.priors import CouplingPrior, Ridge
 from neurodyn.inference.glm.stages import (
     COVARIATE_RIDGE,
-    PRODUCTS_ALONE,
+    PRODUCTS,
     Outcome,
     Setup,
     finish,
     run_once,
 )
-from neurodyn.inference.glm.starts import WINDOWS, score_labels
+from neurodyn.inference.glm.starts import WINDOWS, score_labels, typical_features
 from neurodyn.inference.glm.switching import Parameters, Run, Settings
 from neurodyn.inference.threads import one_thread
 
@@ -69,7 +69,7 @@ def fit_pooled(setup: Setup, design: Design, settings: Settings, prior: Coupling
         setup.transition_prior,
         settings,
         stage="pooled",
-        n_products=PRODUCTS_ALONE,
+        n_products=PRODUCTS,
     )
 
 
@@ -109,8 +109,9 @@ def start_runs(
     """Starting parameters, with the state probabilities of the first M-step."""
     dtype = design.targets.dtype
     found: list[tuple[Parameters, jax.Array | None]] = []
+    typical = None if initialisation == "random" else typical_features(design)
     for index in range(n_starts):
-        if initialisation == "random":
+        if typical is None:
             found.append((random_start((key, index), pooled, setup.n_states), None))
             continue
         length = WINDOWS[index % len(WINDOWS)]
@@ -118,6 +119,7 @@ def start_runs(
             (key, index),
             pooled.weights,
             pooled.scale,
+            typical,
             design,
             setup.since,
             setup.valid,

@@ -223,7 +223,12 @@ class Loop:
                 ]
             ),
         }
-        optional = {"likelihood": self.likelihood, "average": self.maximise.average, "mean": self.run.average}
+        optional = {
+            "likelihood": self.likelihood,
+            "average": self.maximise.average,
+            "bend": self.maximise.bend,
+            "mean": self.run.average,
+        }
         if self.maximise.spectrum is not None:
             optional |= self.maximise.spectrum._asdict()
         found |= {name: array for name, array in optional.items() if array is not None}
@@ -255,6 +260,7 @@ class Loop:
             average=optional("mean"),
         )
         self.maximise.average, self.maximise.tolerance = optional("average"), float(stored["tolerance"])
+        self.maximise.bend = optional("bend")
         if "vectors" in stored:
             self.maximise.spectrum = Spectrum(*(jnp.asarray(stored[name]) for name in Spectrum._fields))
         known = [None if np.isnan(one) else float(one) for one in stored["deviations"]]

@@ -3,7 +3,7 @@
 The curvature matrix of unit n in state s is the features' second moments weighted bin by bin. None of these
 matrices is formed: products with all of them are two matrix products over the recording. Conjugate gradients are
 preconditioned with the second moments of each state (one eigendecomposition for all units) scaled by each unit's
-mean curvature.
+mean curvature; where the curvature differs much between bins, in bursts for one, the bins count by it.
 """
 
 from typing import NamedTuple
@@ -67,6 +67,10 @@ class Step(NamedTuple):
         Mean curvature.
     products : scalar
         Products with the curvature made.
+    bend : (time, state)
+        Mean over units of the curvature in every state.
+    uneven : scalar
+        Largest coefficient of variation of `bend` within a state.
     """
 
     direction: Weights
@@ -75,6 +79,8 @@ class Step(NamedTuple):
     gain: Array
     average: Array
     products: Array
+    bend: Array
+    uneven: Array
 
 
 def inner(left: Weights, right: Weights) -> Float[Array, " unit"]:
@@ -90,6 +96,28 @@ def scaled(weights: Weights, factor: Float[Array, " unit"]) -> Weights:
 def added(left: Weights, right: Weights) -> Weights:
     """Sum of two sets of weights."""
     return jax.tree.map(jnp.add, left, right)
+
+
+def typical_bend(
+    bend: Float[Array, "time state"], posterior: Float[Array, "time state"]
+) -> Float[Array, " state"]:
+    """Mean of the bins' curvature in every state."""
+    return (bend * posterior).sum(axis=0) / jnp.maximum(posterior.sum(axis=0), 1e-6)
+
+
+def unevenness(bend: Float[Array, "time state"], posterior: Float[Array, "time state"]) -> Float[Array, ""]:
+    """Largest coefficient of variation of the bins' curvature within a state."""
+    relative = bend / jnp.maximum(typical_bend(bend, posterior), TINY)
+    square = ((relative - 1) ** 2 * posterior).sum(axis=0) / jnp.maximum(posterior.sum(axis=0), 1e-6)
+    return jnp.sqrt(square.max())
+
+
+@light_jit()
+def by_bend(
+    bend: Float[Array, "time state"], posterior: Float[Array, "time state"]
+) -> Float[Array, "time state"]:
+    """State probabilities times the bins' relative curvature."""
+    return posterior * bend / jnp.maximum(typical_bend(bend, posterior), TINY)
 
 
 def spectrum_of(moments: Float[Array, "state feature feature"]) -> Spectrum:
@@ -242,4 +270,6 @@ def newton_step(
         inner(gradient, solution),
         found.average,
         done,
+        found.bend,
+        unevenness(found.bend, posterior * design.seen[:, None]),
     )

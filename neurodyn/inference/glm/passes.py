@@ -26,6 +26,8 @@ class Slopes(NamedTuple):
         Of every unit's own history, weighted with the curvature.
     average : (state, unit)
         Mean curvature.
+    bend : (time, state)
+        Mean over units of the curvature in every state, whatever the state's probability.
     """
 
     value: Array
@@ -33,6 +35,7 @@ class Slopes(NamedTuple):
     curvature: Array
     own_moments: Array
     average: Array
+    bend: Array
 
 
 def linear_predictor(weights: Weights, rows: Rows) -> Float[Array, "time state unit"]:
@@ -131,6 +134,7 @@ def slopes(weights: Weights, scale: Array, design: Design, posterior: Array, fam
         chance = jax.lax.dynamic_slice_in_dim(posterior, index * design.chunk, design.chunk)
         terms, score, curvature = family.derivatives(eta, rows.targets[:, None], scale)
         weight = chance[:, :, None]
+        bend = unit_sum(curvature) / n_units
         score, curvature = _masked(score * weight, rows), _masked(curvature * weight, rows)
         value = weighted_sum(_masked(terms, rows), chance)
         gradient, own_second, total = carry
@@ -139,18 +143,18 @@ def slopes(weights: Weights, scale: Array, design: Design, posterior: Array, fam
             own_second = own_second + jnp.einsum("tsn,tbn,tcn->snbc", curvature, rows.own, rows.own)
         each = jnp.ones(design.chunk, curvature.dtype) @ curvature.reshape(design.chunk, -1)
         total = total + each.reshape(n_states, n_units)
-        return (gradient, own_second, total), (value, curvature)
+        return (gradient, own_second, total), (value, curvature, bend)
 
     start = (
         jax.tree.map(jnp.zeros_like, weights),
         jnp.zeros((n_states, n_units, n_own, n_own), dtype),
         jnp.zeros((n_states, n_units), dtype),
     )
-    found, (value, curvature) = jax.lax.scan(one, start, jnp.arange(design.n_chunks))
+    found, (value, curvature, bend) = jax.lax.scan(one, start, jnp.arange(design.n_chunks))
     gradient, own_second, total = found
     known = (posterior * design.seen[:, None]).sum(axis=0)
     average = total / jnp.maximum(known, 1e-6)[:, None]
-    return Slopes(value, gradient, curvature, own_second, average)
+    return Slopes(value, gradient, curvature, own_second, average, bend.reshape(-1, n_states))
 
 
 def curvature_product(direction: Weights, design: Design, curvature: Array) -> Weights:

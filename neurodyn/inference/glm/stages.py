@@ -19,7 +19,7 @@ from neurodyn.inference.glm.passes import exact_curvature
 from neurodyn.inference.glm.priors import CouplingPrior, OneHotPrior, Ridge
 from neurodyn.inference.glm.switching import Chain, Parameters, Run, Settings
 
-PRODUCTS, PRODUCTS_ALONE = 5, 25
+PRODUCTS = 25
 ROUNDS = 3
 KERNEL_TURNS = 12
 CURVATURE_CHUNKS = 16
@@ -108,7 +108,7 @@ def run_once(
         settings,
         stage=stage,
         posterior=posterior,
-        n_products=PRODUCTS if setup.n_states > 1 else PRODUCTS_ALONE,
+        n_products=PRODUCTS,
     )
 
 

@@ -1,7 +1,9 @@
 """Where expectation-maximisation begins: windows of a pooled model's scores, grouped by k-means.
 
 The score of one pooled model (residual times feature) says in which direction the weights would have to move in a
-bin. Summed over a window it tells states apart that differ in their couplings, not only in their rates.
+bin. Summed over a window it tells states apart that differ in their couplings, not only in their rates. Of a bin only the
+direction counts: residuals enter by their signed logarithm, features divided by their common size, so that a burst says
+as much as any other bin and not a thousand times more.
 """
 
 import jax
@@ -19,12 +21,36 @@ WINDOWS = (20, 10, 40, 5)
 COMPONENTS = 20
 LARGEST_EXACT = 1024
 TRIES = 10
+ROOT = 4  # of the mean that is a feature's typical size: bursts hardly move it
+
+
+def typical_features(design: Design) -> Float[Array, " feature"]:
+    r"""Typical size of every feature where it is not zero, :math:`(\overline{|h|^{1/4}})^4`; infinite if never seen."""
+    _, features = observed_rows(design)
+    return jnp.where(features, _typical(design), jnp.inf)
+
+
+@light_jit()
+def _typical(design: Design) -> Float[Array, " feature"]:
+    """Typical size of every feature where it is not zero."""
+
+    def one(carry: tuple[Array, Array], index: Array) -> tuple[tuple[Array, Array], None]:
+        rows = rows_of(design, index)
+        size = jnp.abs(rows.features)
+        used = (size > 0) & rows.seen[:, None]
+        total = carry[0] + jnp.where(used, size ** (1 / ROOT), 0).sum(axis=0)
+        return (total, carry[1] + used.sum(axis=0)), None
+
+    zero = jnp.zeros(design.n_features, design.targets.dtype)
+    (total, count), _ = jax.lax.scan(one, (zero, zero), jnp.arange(design.n_chunks))
+    return jnp.where(count > 0, (total / jnp.maximum(count, 1)) ** ROOT, 1)
 
 
 @light_jit(static_argnames=("family", "n_windows", "exact"))
 def window_scores(
     weights: Weights,
     scale: Array,
+    typical: Float[Array, " feature"],
     design: Design,
     window: Int[Array, " time"],
     left: Float[Array, "unit left"],
@@ -41,11 +67,16 @@ def window_scores(
         eta = linear_predictor(weights, rows)
         _, score, curvature = family.derivatives(eta, rows.targets[:, None], scale)
         known = rows.seen[:, None] if rows.mask is None else rows.mask
-        score = jnp.where(known, (score / jnp.sqrt(jnp.maximum(curvature, 1e-3)))[:, 0], 0)
+        residual = (score / jnp.sqrt(jnp.maximum(curvature, 1e-3)))[:, 0]
+        residual = jnp.where(known, jnp.sign(residual) * jnp.log1p(jnp.abs(residual)), 0)
+        features = rows.features / typical
+        features = features / jnp.sqrt(
+            1 + jnp.sum(features**2, axis=1, keepdims=True) / jnp.isfinite(typical).sum()
+        )
         if exact:
-            table = jnp.einsum("tn,tf->tnf", score, rows.features).reshape(design.chunk, -1)
+            table = jnp.einsum("tn,tf->tnf", residual, features).reshape(design.chunk, -1)
         else:
-            table = (score @ left) * (rows.features @ right)
+            table = (residual @ left) * (features @ right)
         where = jax.lax.dynamic_slice_in_dim(window, index * design.chunk, design.chunk)
         return carry + jax.ops.segment_sum(table, where, n_windows + 1), None
 
@@ -66,6 +97,7 @@ def score_labels(
     key: int | tuple[int, ...],
     weights: Weights,
     scale: Array,
+    typical: Float[Array, " feature"],
     design: Design,
     since: np.ndarray,
     valid: np.ndarray,
@@ -81,6 +113,8 @@ def score_labels(
         Seed.
     weights, scale
         The pooled model, with one state.
+    typical : (F,)
+        Typical size of every feature.
     design : Design
         The recording.
     since, valid : ndarray, (T,)
@@ -110,6 +144,7 @@ def score_labels(
     table = window_scores(
         weights,
         scale,
+        typical,
         design,
         jnp.asarray(np.where(valid, window, room), jnp.int32),
         jnp.asarray(left, dtype),

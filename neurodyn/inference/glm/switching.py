@@ -18,13 +18,14 @@ from neurodyn.inference.glm.checkpoints import Store
 from neurodyn.inference.glm.design import Design, Weights
 from neurodyn.inference.glm.families import Family, GaussianFamily, NegativeBinomialFamily
 from neurodyn.inference.glm.hyper import PriorState
-from neurodyn.inference.glm.newton import Spectrum, newton_step, spectrum_of
+from neurodyn.inference.glm.newton import Spectrum, by_bend, newton_step, spectrum_of
 from neurodyn.inference.glm.passes import evaluate, feature_moments, scale_statistics, state_likelihoods
 from neurodyn.inference.glm.penalty import penalty_value, project
 from neurodyn.inference.message_passing import ExpectedStatistics, expected_statistics
 
 HALVINGS = 8
 WORTH_COMPILING = 1 << 22  # bins x states x units from which the compiler's full effort pays
+UNEVEN = 0.2  # variation of the curvature between bins from which they count by it in the second moments
 RENEW = 4  # iterations for which the second moments of the features serve
 FLOOR_VARIANCE = 1e-6
 LARGEST_CHANGE = 0.4  # of a logarithmic dispersion in one step
@@ -145,6 +146,7 @@ class Maximiser:
         self.n_products, self.calls = n_products, 0
         self.spectrum: Spectrum | None = None
         self.average: Array | None = None
+        self.bend: Array | None = None
         self.accepted = np.zeros(0, bool)
         self.tolerance = 0.1
 
@@ -154,7 +156,8 @@ class Maximiser:
         penalty = self.prior.penalty(weights)
         fixed = weights.shared.shape[1] == 1  # with one state the features weigh the same in every step
         if self.spectrum is None or (not fixed and (self.calls % RENEW == 0 or self.calls < 3)):
-            self.spectrum = spectrum_of(feature_moments(self.design, posterior))
+            weight = posterior if self.bend is None else by_bend(self.bend, posterior)
+            self.spectrum = spectrum_of(feature_moments(self.design, weight))
         self.calls += 1
         size = self.design.targets.size * weights.shared.shape[1]
         compiled = newton_step.full if size >= WORTH_COMPILING else newton_step
@@ -170,6 +173,7 @@ class Maximiser:
             family=self.family,
         )
         self.average = step.average
+        self.bend = step.bend if float(step.uneven) > UNEVEN else None
         group = self.family.group
         before = together(_total(step.value) - np.asarray(step.penalty, float), group)
         gain = together(np.asarray(step.gain, float), group)

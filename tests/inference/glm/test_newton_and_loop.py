@@ -8,11 +8,11 @@ import pytest
 from scipy.optimize import minimize
 
 from neurodyn.inference.em import TransitionPrior
-from neurodyn.inference.glm.design import Weights
+from neurodyn.inference.glm.design import Weights, make_design
 from neurodyn.inference.glm.families import PoissonFamily
 from neurodyn.inference.glm.hyper import PriorState, Shape
 from neurodyn.inference.glm.loop import run_em
-from neurodyn.inference.glm.newton import newton_step, spectrum_of
+from neurodyn.inference.glm.newton import by_bend, newton_step, spectrum_of, unevenness
 from neurodyn.inference.glm.passes import feature_moments, slopes
 from neurodyn.inference.glm.penalty import (
     Penalty,
@@ -122,6 +122,36 @@ def test_the_preconditioner_needs_few_products():
         family=FAMILY,
     )
     assert int(step.products) <= 12
+
+
+def test_bins_that_count_by_their_curvature_save_products_in_bursts():
+    rng = np.random.default_rng(0)
+    n_time, n_units = 400, 4
+    rates = np.where(rng.uniform(size=n_time) < 0.1, 300.0, 1.0)[:, None] * rng.uniform(0.5, 2, n_units)
+    counts = rng.poisson(rates).astype(np.float64)
+    kernel, none = np.array([[0.6], [0.4]]), np.zeros((0, 0))
+    rest = (np.ones_like(counts, bool), counts, np.arange(n_time), np.zeros((n_time, 0)), kernel, none, 1)
+    design = make_design(counts, *rest, keep=True)
+    posterior = jnp.ones((len(design.seen), 1)) * jnp.asarray(design.seen)[:, None]
+    weights = Weights(jnp.full((n_units + 1, 1, n_units), 0.2), jnp.zeros((0, 1, n_units)))
+    found = slopes(weights, jnp.ones(n_units), design, posterior, FAMILY)
+    assert float(unevenness(found.bend, posterior)) > 0.5
+    products, directions = [], []
+    for weight in (posterior, by_bend(found.bend, posterior)):
+        spectrum = spectrum_of(feature_moments(design, weight))
+        rest = (no_penalty(weights), spectrum, np.int32(200), np.float64(1e-6))
+        step = newton_step(weights, jnp.ones(n_units), design, posterior, *rest, family=FAMILY)
+        products.append(int(step.products))
+        directions.append(np.asarray(step.direction.shared))
+    np.testing.assert_allclose(directions[0], directions[1], atol=1e-4)
+    assert products[1] < products[0]
+
+
+def test_bins_of_equal_curvature_count_alike():
+    posterior = jnp.asarray(small.posterior())
+    bend = jnp.full_like(posterior, 0.3)
+    np.testing.assert_allclose(by_bend(bend, posterior), posterior, rtol=1e-12)
+    assert float(unevenness(bend, posterior)) < 1e-6
 
 
 def test_the_gradient_of_the_penalty_is_its_derivative():
