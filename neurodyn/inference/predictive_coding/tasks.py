@@ -3,24 +3,17 @@
 A task is hashable and holds no numbers that are learnt: other values or participants compile nothing.
 """
 
-import abc
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.predictive_coding.filtering import (
-    Trajectory,
-    binary_surprise,
-    gaussian_surprise,
-    run,
-    surprise,
-)
+from neurodyn.inference.predictive_coding.filtering import Trajectory, gaussian_surprise, run, surprise
 from neurodyn.inference.predictive_coding.predictions import Parameters
-from neurodyn.inference.predictive_coding.responses import tempered
+from neurodyn.inference.predictive_coding.responses import Moment, Response
 from neurodyn.inference.predictive_coding.structure import Structure
 
 SCALES = ("identity", "log", "logit")
@@ -45,6 +38,10 @@ class Behaviour(NamedTuple):
         Elapsed time.
     response, responded : (time,)
         Responses.
+    previous : (time,)
+        The response before, -1 where there was none.
+    regressors : (time, regressor)
+        Covariates that the response depends on, 0 where missing.
     """
 
     inputs: Float[Array, "time leaf"]
@@ -52,6 +49,8 @@ class Behaviour(NamedTuple):
     time_step: Float[Array, " time"]
     response: Float[Array, " time"]
     responded: Bool[Array, " time"]
+    previous: Float[Array, " time"]
+    regressors: Float[Array, "time regressor"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,14 +61,14 @@ class Slot:
     ----------
     field : str
         Field of `Parameters`, or ``"response"``.
-    position : int
-        Node or coupling, or number of the response's parameter.
+    position : int or tuple of int
+        Node or coupling, or number of the response's parameter; several that have the same value.
     scale : {"identity", "log", "logit"}
         Scale on which it is unconstrained.
     """
 
     field: str
-    position: int
+    position: int | tuple[int, ...]
     scale: str = "identity"
 
     def __post_init__(self) -> None:
@@ -81,59 +80,6 @@ class Slot:
             raise ModelError(
                 f"the scale of {self.field} is {self.scale!r}; choose one of {', '.join(SCALES)}."
             )
-
-
-@dataclasses.dataclass(frozen=True)
-class Response(abc.ABC):
-    """How beliefs become responses."""
-
-    parameters: ClassVar[tuple[str, ...]] = ()
-
-    @abc.abstractmethod
-    def log_probability(
-        self, trajectory: Trajectory, structure: Structure, values: Array, response: Array
-    ) -> Float[Array, " time"]:
-        """Log-probability of every response, `values` the response's parameters."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BinaryChoice(Response):
-    r"""Choice of 1 with probability :math:`m^\beta / (m^\beta + (1-m)^\beta)`, m the prediction of the first leaf."""
-
-    parameters: ClassVar[tuple[str, ...]] = ("inverse_temperature",)
-
-    def chance(self, trajectory: Trajectory, structure: Structure, values: Array) -> Float[Array, " time"]:
-        """Probability of 1 before every response."""
-        return tempered(trajectory.expected.mean[:, structure.leaves[0]], values[0])
-
-    def log_probability(
-        self, trajectory: Trajectory, structure: Structure, values: Array, response: Array
-    ) -> Float[Array, " time"]:
-        """Log-probability of every choice."""
-        return -binary_surprise(response, self.chance(trajectory, structure, values))
-
-
-@dataclasses.dataclass(frozen=True)
-class GaussianResponse(Response):
-    r"""A measured response, normal about a line in the prediction of a node.
-
-    .. math:: y_t \sim N(b_0 + b_1 \hat\mu_{t}, \sigma^2)
-
-    Parameters
-    ----------
-    node : str
-        Node whose prediction counts.
-    """
-
-    parameters: ClassVar[tuple[str, ...]] = ("intercept", "slope", "noise")
-    node: str
-
-    def log_probability(
-        self, trajectory: Trajectory, structure: Structure, values: Array, response: Array
-    ) -> Float[Array, " time"]:
-        """Log-density of every response."""
-        mean = values[0] + values[1] * trajectory.expected.mean[:, structure.index(self.node)]
-        return -gaussian_surprise(response, mean, 1 / values[2] ** 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,10 +110,11 @@ class Task:
         """Parameters of network and response with the free ones in their places."""
         for number, slot in enumerate(self.slots):
             value = constrained(free[number], slot.scale)
+            where = jnp.asarray(slot.position)
             if slot.field == OF_RESPONSE:
-                response = response.at[slot.position].set(value)
+                response = response.at[where].set(value)
             else:
-                leaf = getattr(base, slot.field).at[slot.position].set(value)
+                leaf = getattr(base, slot.field).at[where].set(value)
                 base = base._replace(**{slot.field: leaf})
         return base, response
 
@@ -191,8 +138,15 @@ class Task:
         found = self.run(parameters, one)
         if self.response is None:
             return -surprise(self.structure, parameters, found, one.inputs, one.known).sum(axis=1), found
-        log_probability = self.response.log_probability(found, self.structure, values, one.response)
+        rule = self.response
+        log_probability = jax.vmap(
+            lambda now, given: rule.log_probability(now, self.structure, values, given)
+        )(self.moments(found, one), one.response)
         return jnp.where(one.responded, log_probability, 0), found
+
+    def moments(self, found: Trajectory, one: Behaviour) -> Moment:
+        """What the responses of one participant depend on, ``(time, ...)``."""
+        return Moment(found.expected, one.previous, one.regressors)
 
     def __call__(self, free: Array, data: Any) -> Array:
         """Log posterior of one participant; minus infinity where an update fails.

@@ -1,24 +1,34 @@
 """Predictive-coding networks: generalised hierarchical Gaussian filters of inputs and of the responses to them."""
 
+from neurodyn.inference.predictive_coding.functions import register_function
+from neurodyn.inference.predictive_coding.written import register_response
 from neurodyn.models.predictive_coding.fit import PredictiveCodingFit
-from neurodyn.models.predictive_coding.network import HGF, PredictiveCodingNetwork
-from neurodyn.models.predictive_coding.parts import (
-    Belief,
+from neurodyn.models.predictive_coding.network import PredictiveCodingNetwork
+from neurodyn.models.predictive_coding.parts import Belief, Input, LogNormal, Normal, Shared
+from neurodyn.models.predictive_coding.ready import HGF
+from neurodyn.models.predictive_coding.recovery import calibrate, recover
+from neurodyn.models.predictive_coding.responses import (
     BinaryResponse,
+    CustomResponse,
     GaussianResponse,
-    Input,
-    LogNormal,
-    Normal,
+    SoftmaxResponse,
 )
 
 __all__ = [
     "HGF",
     "Belief",
     "BinaryResponse",
+    "CustomResponse",
     "GaussianResponse",
     "Input",
     "LogNormal",
     "Normal",
     "PredictiveCodingFit",
     "PredictiveCodingNetwork",
+    "Shared",
+    "SoftmaxResponse",
+    "calibrate",
+    "recover",
+    "register_function",
+    "register_response",
 ]

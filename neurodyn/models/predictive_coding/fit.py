@@ -10,14 +10,15 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
-from neurodyn.inference.predictive_coding.filtering import Trajectory
 from neurodyn.inference.predictive_coding.posteriors import update
 from neurodyn.inference.predictive_coding.predictions import Belief, Expected, predict
-from neurodyn.inference.predictive_coding.tasks import Behaviour, BinaryChoice, GaussianResponse
+from neurodyn.inference.predictive_coding.responses import CategoryOfInputs, Moment
+from neurodyn.inference.predictive_coding.tasks import Behaviour
 from neurodyn.models.base import Fit, Prediction
 from neurodyn.models.predictive_coding import learning
 from neurodyn.models.predictive_coding.layout import Plan, Told, padded
-from neurodyn.models.verbs import HasAdapt, HasInfer, HasLogLikelihood
+from neurodyn.models.predictive_coding.simulation import simulated
+from neurodyn.models.verbs import HasAdapt, HasInfer, HasLogLikelihood, HasSimulate
 from neurodyn.recording import arrays
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def _ahead(task: Any, free: jax.Array, data: tuple, posterior: Belief, horizon: 
     def forecast(step: jax.Array) -> Expected:
         origin = jnp.maximum(step - horizon + 1, 0)
         belief = jax.tree.map(lambda leaf: leaf[origin], before)
-        expected = predict(task.structure, parameters, belief, one.time_step[origin])
+        scaled = task.scaled_inputs
+        expected = predict(task.structure, parameters, belief, one.time_step[origin], scaled_inputs=scaled)
         for further in range(1, horizon):
             elapsed = one.time_step[jnp.minimum(origin + further - 1, n_time - 1)]
             blank = update(
@@ -57,6 +59,7 @@ def _ahead(task: Any, free: jax.Array, data: tuple, posterior: Belief, horizon: 
                 parameters,
                 blank.belief,
                 one.time_step[jnp.minimum(origin + further, n_time - 1)],
+                scaled_inputs=scaled,
             )
             reached = origin + further <= step
             belief = jax.tree.map(lambda new, old, r=reached: jnp.where(r, new, old), blank.belief, belief)
@@ -66,6 +69,17 @@ def _ahead(task: Any, free: jax.Array, data: tuple, posterior: Belief, horizon: 
     return jax.vmap(forecast)(jnp.arange(n_time))
 
 
+def _moments(task: Any, free: jax.Array, moment: Moment, base: Any, response: Any) -> tuple:
+    """Mean and variance of the responses of all participants, ``(participant, time, ...)``."""
+
+    def one(free: jax.Array, moment: Moment) -> tuple:
+        _, values = task.filled(free, jax.tree.map(jnp.asarray, base), jnp.asarray(response, free.dtype))
+        return jax.vmap(lambda now: task.response.moments(now, task.structure, values))(moment)
+
+    return jax.vmap(one)(free, moment)
+
+
+_responses = jax.jit(_moments, static_argnums=0)
 _forecasts = jax.jit(
     lambda task, free, data, posterior, horizon: jax.vmap(
         lambda one, rest, belief: _ahead(task, one, rest, belief, horizon)
@@ -75,7 +89,7 @@ _forecasts = jax.jit(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt):
+class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
     """Predictive-coding network with the parameters of its participants.
 
     ``parameters`` holds ``individual`` (participant, parameter) on the unconstrained scale, its covariance and the Laplace
@@ -153,55 +167,57 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt):
     ) -> Prediction:
         """Responses, or inputs, as the beliefs before them have it."""
         del key
-        responds = self.model.response is not None
-        if mode == "all" and not responds:
+        told, plan, behaviour, individual, _, found = self._beliefs(recording)
+        rule = plan.task.response
+        filters = rule is None or isinstance(rule, CategoryOfInputs)
+        if mode == "all" and filters:
             raise NotApplicable(
                 "a predictive-coding network filters its inputs and does not smooth them; ask for mode='past' or 'present'."
             )
-        told, plan, behaviour, individual, _, found = self._beliefs(recording)
         n_time = recording.sizes["time"]
-        expected = found.expected
-        if mode == "past" and horizon > 1 and not told.ahead:
-            wide = padded(behaviour)
-            data = learning.prepared(plan, wide, plan.mean, plan.deviation)[:3]
-            extra = len(wide.response) - len(individual)
-            free = np.concatenate([individual, np.broadcast_to(plan.mean, (extra, len(plan.mean)))])
-            posterior = jax.tree.map(
-                lambda leaf: jnp.pad(jnp.asarray(leaf), ((0, extra), (0, 0), (0, 0)), mode="edge"),
-                found.posterior,
-            )
-            free = jnp.asarray(free, data[0].inputs.dtype)
-            expected = _forecasts(plan.task, free, data, posterior, horizon)
-            expected = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(individual)], expected)
-        dtype = recording["activity"].dtype
-        if responds:
-            mean, variance = self._responses(plan, individual, found._replace(expected=expected))  # type: ignore[arg-type]
-            return Prediction(mean[:, :n_time, None].astype(dtype), variance[:, :n_time, None].astype(dtype))
-        if mode == "present":
+        expected, previous = found.expected, np.asarray(behaviour.previous)
+        if mode == "past" and horizon > 1:
+            previous = previous[:, np.maximum(np.arange(n_time) - horizon + 1, 0)]
+            if not told.ahead:
+                expected = self._later(plan, behaviour, individual, found.posterior, horizon)
+        if mode == "present" and filters:
             expected = self._replicates(plan, individual, found.posterior, expected)
-        return self._inputs(told, plan, individual, expected, n_time, dtype)
-
-    def _responses(
-        self, plan: Plan, individual: np.ndarray, found: Trajectory
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of responses, ``(participant, time)``."""
-        rows = []
-        for person, free in enumerate(individual):
-            one = jax.tree.map(lambda leaf, p=person: jnp.asarray(leaf[p]), found)
-            _, values = plan.task.filled(jnp.asarray(free), _device(plan), jnp.asarray(plan.response))
-            rule = plan.task.response
-            if isinstance(rule, BinaryChoice):
-                mean = np.asarray(rule.chance(one, plan.task.structure, values), float)
-                rows.append((mean, mean * (1 - mean)))
-            elif isinstance(rule, GaussianResponse):
-                node = plan.task.structure.index(rule.node)
-                mean = float(values[0]) + float(values[1]) * np.asarray(one.expected.mean[:, node], float)
-                rows.append((mean, np.full(mean.shape, float(values[2]) ** 2)))
-        mean, variance = (np.stack(part) for part in zip(*rows, strict=True))
+        dtype = recording["activity"].dtype
+        if rule is None:
+            return self._inputs(told, plan, individual, expected, n_time, dtype)
+        expected = jax.tree.map(lambda leaf: jnp.asarray(leaf[:, :n_time], behaviour.inputs.dtype), expected)
+        moment = Moment(expected, jnp.asarray(previous), jnp.asarray(behaviour.regressors))
+        free = jnp.asarray(individual, behaviour.inputs.dtype)
+        mean, variance = (
+            np.asarray(part) for part in _responses(plan.task, free, moment, plan.base, plan.response)
+        )
+        if rule.kind == "categorical":
+            names = self._categories(recording, mean.shape[-1])
+            return Prediction(mean[:, :, None].astype(dtype), category=names)
         reference = self._reference()
         if reference is not None:
             mean, variance = reference[0] + reference[1] * mean, reference[1] ** 2 * variance
-        return mean, variance
+        return Prediction(mean[..., None].astype(dtype), variance[..., None].astype(dtype))
+
+    def _later(
+        self, plan: Plan, behaviour: Behaviour, individual: np.ndarray, posterior: Belief, horizon: int
+    ) -> Expected:
+        """Predictions from the posteriors `horizon` steps before."""
+        wide = padded(behaviour)
+        data = learning.prepared(plan, wide, plan.mean, plan.deviation)[:3]
+        extra = len(wide.response) - len(individual)
+        free = np.concatenate([individual, np.broadcast_to(plan.mean, (extra, len(plan.mean)))])
+        posterior = jax.tree.map(
+            lambda leaf: jnp.pad(jnp.asarray(leaf), ((0, extra), (0, 0), (0, 0)), mode="edge"), posterior
+        )
+        found = _forecasts(plan.task, jnp.asarray(free, data[0].inputs.dtype), data, posterior, horizon)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(individual)], found)
+
+    def _categories(self, recording: xr.Dataset, n_options: int) -> tuple[str, ...]:
+        """Names of the options."""
+        unit = str(recording["unit"].values[0])
+        names = recording["activity"].attrs.get("categories", {}).get(unit, ())
+        return tuple(names) if len(names) == n_options else tuple(str(k) for k in range(n_options))
 
     def _replicates(
         self, plan: Plan, individual: np.ndarray, posterior: Belief, expected: Expected
@@ -296,6 +312,15 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt):
         result = xr.Dataset(variables, coords={**coords, "node": list(plan.task.structure.names)})
         result.attrs["sampling_interval"] = recording.attrs.get("sampling_interval", 1.0)
         return result
+
+    def _simulate(self, n_time: int, n_trials: int, key: jax.Array, options: dict[str, Any]) -> xr.Dataset:
+        """Inputs drawn from the network's predictions, or responses to given inputs or in an environment.
+
+        Options: ``inputs``, a recording whose covariates are shown; ``environment``, a callable ``environment(trial,
+        response, random)`` that gives the value of every input, NaN for what is not shown; ``participants``, whose
+        parameters to use (one for every trial; default all fitted ones in turn).
+        """
+        return simulated(self, n_time, n_trials, key, options)
 
     def _adapt(self, recording: xr.Dataset, *, key: jax.Array | None, options: dict[str, Any]) -> Fit:
         """Modes of the recording's participants, the population frozen."""

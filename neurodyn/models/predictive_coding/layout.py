@@ -1,18 +1,21 @@
 """From the parts of a network and a recording to structure, free parameters and arrays."""
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import RecordingError
+from neurodyn.errors import ModelError, RecordingError
 from neurodyn.inference.predictive_coding.functions import coupling_function
 from neurodyn.inference.predictive_coding.predictions import Parameters
+from neurodyn.inference.predictive_coding.responses import CategoryOfInputs
 from neurodyn.inference.predictive_coding.structure import Edge, Node, Structure
 from neurodyn.inference.predictive_coding.tasks import OF_RESPONSE, Behaviour, Slot, Task
-from neurodyn.models.predictive_coding.parts import OF_NODES, Belief, Input, Prior, Response
+from neurodyn.models.predictive_coding.parts import OF_NODES, Belief, Input, Prior, Shared
+from neurodyn.models.predictive_coding.responses import Response
 from neurodyn.recording import arrays, covariate_arrays
 
 NODE_KINDS = {"binary": "binary", "continuous": "input", "noisy_binary": "finite_binary"}
@@ -60,7 +63,9 @@ class Plan:
     deviation: np.ndarray
 
 
-def plan_of(nodes: tuple[Input | Belief, ...], response: Response | None, update: str) -> Plan:
+def plan_of(
+    nodes: tuple[Input | Belief, ...], response: Response | None, update: str, scaled_inputs: bool = False
+) -> Plan:
     """Places of all parameters."""
     structure = structure_of(nodes)
     fields: dict[str, Any] = {name: np.zeros(len(nodes)) for name in OF_NODES}
@@ -76,6 +81,19 @@ def plan_of(nodes: tuple[Input | Belief, ...], response: Response | None, update
             return
         centre = given.moments[0]
         fields[field][position] = np.exp(centre) if given.scale == "log" else centre
+        if isinstance(given, Shared):
+            if given.label in names:
+                place = names.index(given.label)
+                kept = slots[place]
+                if kept.field != field or moments[place] != given.moments:
+                    raise ModelError(
+                        f"the shared parameter {given.label!r} is {kept.field} in one place and {field} in another, or has "
+                        "two priors; give it another label."
+                    )
+                positions = kept.position if isinstance(kept.position, tuple) else (kept.position,)
+                slots[place] = Slot(field, (*positions, position), given.scale)
+                return
+            name = given.label
         slots.append(Slot(field, position, given.scale))
         names.append(name)
         moments.append(given.moments)
@@ -96,17 +114,54 @@ def plan_of(nodes: tuple[Input | Belief, ...], response: Response | None, update
     rule = None if response is None else response.rule
     fields[OF_RESPONSE] = np.zeros(0 if rule is None else len(rule.parameters))
     if response is not None and rule is not None:
-        for position, name in enumerate(rule.parameters):
-            put(OF_RESPONSE, position, f"response.{name}", getattr(response, name))
+        for position, (name, value) in enumerate(zip(rule.parameters, response.values, strict=True)):
+            put(OF_RESPONSE, position, f"response.{name}", value)
+    if response is None and (shared := of_categories(nodes)):
+        rule = CategoryOfInputs(tuple(node.name for node in shared))
     table = np.array(moments, float).reshape(-1, 2)
     return Plan(
-        Task(structure, tuple(slots), rule, update),
+        Task(structure, tuple(slots), rule, update, scaled_inputs),
         Parameters(*(fields[name] for name in Parameters._fields)),
         fields[OF_RESPONSE],
         tuple(names),
         table[:, 0],
         table[:, 1],
     )
+
+
+def unconstrained(plan: Plan, values: Mapping[str, Any], name: str) -> np.ndarray:
+    """Given parameters on the unconstrained scale, ``(participant, parameter)``."""
+    strange = sorted(set(values) - set(plan.names))
+    missing = [one for one in plan.names if one not in values]
+    if strange or missing:
+        what = (
+            f"there is no learnt parameter {strange[0]!r}"
+            if strange
+            else f"no value is given for {missing[0]!r}"
+        )
+        raise ModelError(f"{name}: {what}; learnt are {', '.join(plan.names) or 'none'}.")
+    columns = [np.atleast_1d(np.asarray(values[one], float)) for one in plan.names]
+    n_people = max((len(column) for column in columns), default=1)
+    found = np.zeros((n_people, len(columns)))
+    for number, (slot, column) in enumerate(zip(plan.task.slots, columns, strict=True)):
+        if column.ndim > 1 or len(column) not in (1, n_people) or not np.isfinite(column).all():
+            raise ModelError(
+                f"{name}: {plan.names[number]} has the shape {column.shape} or is not finite; give one number, or "
+                f"one for each of the {n_people} participants."
+            )
+        if slot.scale == "log" and (column <= 0).any():
+            raise ModelError(f"{name}: {plan.names[number]} is {column.min():g}; it must be above 0.")
+        found[:, number] = np.log(column) if slot.scale == "log" else column
+    return found
+
+
+def of_categories(nodes: Iterable[Input | Belief]) -> list[Input]:
+    """Inputs that share the recording's categorical activity."""
+    return [
+        node
+        for node in nodes
+        if isinstance(node, Input) and node.category is not None and node.source is None
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +189,18 @@ class Told:
 def units_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: str) -> np.ndarray:
     """Unit of each input, -1 for covariates."""
     labels = recording["unit"].values.astype(str).tolist()
+    return places_of(inputs, labels, responds, name)
+
+
+def places_of(inputs: list[Input], labels: list[str], responds: bool, name: str) -> np.ndarray:
+    """Of each input the place of its unit among the labels, -1 for covariates."""
     own = [node for node in inputs if node.source is None]
+    shared = of_categories(inputs)
+    if shared and not responds and (len(shared) < len(own) or len(labels) != 1):
+        raise RecordingError(
+            f"{name} reads categories from the activity, which must then be one categorical unit and nothing else, but it "
+            f"has {len(labels)} units and {len(own)} inputs without a source; give the others a covariate as source."
+        )
     if responds and own:
         raise RecordingError(
             f"{name}: the activity holds responses, so the input {own[0].name!r} needs a covariate as its source; name "
@@ -145,6 +211,8 @@ def units_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: s
             f"{name} explains one response, but the recording has {len(labels)} units; select one with "
             "recording.sel(unit=[...])."
         )
+    if shared and not responds:
+        return np.array([-1 if node.source is not None else 0 for node in inputs], int)
     if not responds and len(own) != len(labels):
         raise RecordingError(
             f"{name} has {len(own)} inputs without a covariate as source for the {len(labels)} units of the recording; "
@@ -164,8 +232,9 @@ def units_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: s
     return np.array(found, int)
 
 
-def told_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: str) -> Told:
-    """Inputs, responses and elapsed times of every participant."""
+def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | None, name: str) -> Told:
+    """Inputs, responses, elapsed times and regressors of every participant."""
+    responds = response is not None
     values, mask = arrays(recording)
     units = units_of(inputs, recording, responds, name)
     sources = [node.source for node in inputs if node.source is not None]
@@ -181,6 +250,8 @@ def told_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: st
             covariate += 1
         known = np.broadcast_to(known, (n_people, n_time))
         column = np.where(known, np.broadcast_to(column, (n_people, n_time)), 0)
+        if node.category is not None:
+            column = np.where(known, column == node.category, 0)
         if node.kind == "binary" and not np.isin(column[known], (0, 1)).all():
             where = np.argwhere(known & ~np.isin(column, (0, 1)))[0]
             raise RecordingError(
@@ -199,8 +270,14 @@ def told_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: st
                 f"{name}: {TIME_STEP} is {steps[tuple(where)]:g} at participant {int(where[0])}, trial {int(where[1])}; the "
                 "time between trials is above 0."
             )
-    answered = mask[..., 0] if responds else np.zeros((n_people, n_time), bool)
-    answer = np.where(answered, values[..., 0], 0) if responds else np.zeros((n_people, n_time))
+    explained = responds or bool(of_categories(inputs))
+    answered = mask[..., 0] if explained else np.zeros((n_people, n_time), bool)
+    answer = np.where(answered, values[..., 0], 0) if explained else np.zeros((n_people, n_time))
+    before = np.where(answered, answer, -1)[:, :-1]
+    before = np.concatenate([np.full((n_people, 1), -1.0), before], axis=1)
+    told = covariate_arrays(recording, list(response.regressors) if response is not None else [])
+    regressors = np.where(told.mask, told.values, 0)
+    regressors = np.broadcast_to(regressors, (n_people, n_time, regressors.shape[-1]))
     ahead = bool(sources) and bool((units < 0).all())
     if ahead:
         roles = recording["role"].sel(covariate=sources).values.astype(str)
@@ -216,6 +293,8 @@ def told_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: st
         steps.astype(dtype),
         answer.astype(dtype),
         answered,
+        before.astype(dtype),
+        regressors.astype(dtype),
     )
     behaviour = Behaviour(*leaves)
     return Told(behaviour, labels, units, ahead)

@@ -12,7 +12,7 @@ from neurodyn.inference.predictive_coding.filtering import Failure
 from neurodyn.inference.predictive_coding.predictions import HIGHEST
 from neurodyn.inference.predictive_coding.tasks import Behaviour
 from neurodyn.models.predictive_coding.layout import Plan, padded
-from neurodyn.models.predictive_coding.parts import GaussianResponse, Response
+from neurodyn.models.predictive_coding.responses import GaussianResponse, Response
 
 PRIOR_COUNT = 2.0  # participants that the given deviations count for
 SETTLED = 1e-3

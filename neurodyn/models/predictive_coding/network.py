@@ -1,7 +1,7 @@
 """Predictive-coding networks: hyperparameters, and how they are fitted."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -13,16 +13,17 @@ from neurodyn.inference.predictive_coding.posteriors import ORDERS
 from neurodyn.models.base import Fit, Model, Trace
 from neurodyn.models.predictive_coding import learning
 from neurodyn.models.predictive_coding.fit import PredictiveCodingFit
-from neurodyn.models.predictive_coding.layout import Plan, Told, plan_of, told_of
-from neurodyn.models.predictive_coding.parts import (
-    Belief,
-    BinaryResponse,
-    GaussianResponse,
-    Input,
-    LogNormal,
-    Normal,
-    Response,
+from neurodyn.models.predictive_coding.layout import (
+    Plan,
+    Told,
+    of_categories,
+    places_of,
+    plan_of,
+    told_of,
+    unconstrained,
 )
+from neurodyn.models.predictive_coding.parts import Belief, Input
+from neurodyn.models.predictive_coding.responses import RESPONSES, BinaryResponse, Response
 
 POOLING = ("none", "partial")
 UNKNOWN = ("raise", "prior")
@@ -47,7 +48,7 @@ class PredictiveCodingNetwork(Model):
     ----------
     nodes : tuple of Input and Belief
         The network, node by node.
-    response : BinaryResponse or GaussianResponse, optional
+    response : BinaryResponse, SoftmaxResponse, GaussianResponse or CustomResponse, optional
         How beliefs become responses; None: the inputs themselves are explained.
     update : {"ehgf", "standard", "unbounded"}
         Order of updates of nodes that set a volatility.
@@ -56,6 +57,9 @@ class PredictiveCodingNetwork(Model):
         approximation), the given priors being where they start and what they are drawn to.
     unknown : {"raise", "prior"}
         For a participant not in training: an error that names `adapt`, or the population's centre.
+    scaled_inputs : bool
+        Whether the prediction of a continuous input is multiplied by the time elapsed, as the equations of inner nodes
+        have it read to the letter.
 
     Raises
     ------
@@ -96,7 +100,7 @@ class PredictiveCodingNetwork(Model):
     """
 
     name: ClassVar[str] = "predictive_coding"
-    kinds: ClassVar[frozenset[str]] = frozenset({"binary", "continuous"})
+    kinds: ClassVar[frozenset[str]] = frozenset({"binary", "continuous", "categorical"})
     citations: ClassVar[tuple[str, ...]] = ("mathys2014", "legrand2024")
     fit_options: ClassVar[Mapping[str, Any]] = {"restarts": 4, "max_iterations": 12}
     fit_type: ClassVar[type[PredictiveCodingFit]] = PredictiveCodingFit
@@ -106,6 +110,7 @@ class PredictiveCodingNetwork(Model):
     update: str = "ehgf"
     pooling: str = "none"
     unknown: str = "raise"
+    scaled_inputs: bool = False
 
     def __post_init__(self) -> None:
         """Check the hyperparameters."""
@@ -113,9 +118,10 @@ class PredictiveCodingNetwork(Model):
         for node in self.nodes:
             if not isinstance(node, (Input, Belief)):
                 raise ModelError(f"predictive_coding: {node!r} is no node; give Input and Belief nodes.")
-        if self.response is not None and not isinstance(self.response, (BinaryResponse, GaussianResponse)):
+        if self.response is not None and not isinstance(self.response, RESPONSES):
             raise ModelError(
-                f"predictive_coding: response is {self.response!r}; give BinaryResponse, GaussianResponse or None."
+                f"predictive_coding: response is {self.response!r}; give "
+                f"{', '.join(one.__name__ for one in RESPONSES)} or None."
             )
         for name, allowed in (("update", ORDERS), ("pooling", POOLING), ("unknown", UNKNOWN)):
             value = getattr(self, name)
@@ -124,17 +130,14 @@ class PredictiveCodingNetwork(Model):
                     f"predictive_coding: {name} is {value!r}; choose one of {', '.join(allowed)}."
                 )
         plan = self.plan()
-        if isinstance(self.response, GaussianResponse):
-            names = plan.task.structure.names
-            if self.response.node not in names:
+        names = plan.task.structure.names
+        for node in () if self.response is None else self.response.nodes:
+            if node not in names:
                 raise ModelError(
-                    f"the response follows the node {self.response.node!r}, which does not exist; nodes are "
-                    f"{', '.join(names)}."
+                    f"the response follows the node {node!r}, which does not exist; nodes are {', '.join(names)}."
                 )
         if isinstance(self.response, BinaryResponse) and self.inputs[0].kind == "continuous":
-            raise ModelError(
-                "a BinaryResponse needs a binary input first; choose GaussianResponse or another input."
-            )
+            raise ModelError("a BinaryResponse needs a binary input first; choose another response or input.")
 
     @property
     def reach(self) -> int:
@@ -154,7 +157,97 @@ class PredictiveCodingNetwork(Model):
         Plan
             The network on bare arrays.
         """
-        return plan_of(self.nodes, self.response, self.update)
+        return plan_of(self.nodes, self.response, self.update, self.scaled_inputs)
+
+    def input_units(self, units: Iterable[object]) -> list[int]:
+        """The input that every unit of a recording holds, where there is no response.
+
+        Parameters
+        ----------
+        units : iterable
+            Labels of the units.
+
+        Returns
+        -------
+        list of int
+            Places among the inputs.
+        """
+        labels = [str(unit) for unit in units]
+        places = places_of(self.inputs, labels, False, self.name).tolist()
+        return [places.index(unit) for unit in range(len(labels))]
+
+    def at(
+        self,
+        values: Mapping[str, Any],
+        *,
+        participants: Iterable[object] | None = None,
+        unit: Iterable[object] | None = None,
+    ) -> PredictiveCodingFit:
+        """Participants with given parameters, nothing fitted: for simulations, predictions and tests.
+
+        Parameters
+        ----------
+        values : mapping of str to float or (participant,)
+            Learnt parameters by name (``x1.tonic_volatility``, ``response.inverse_temperature``), in their own units.
+        participants : iterable, optional
+            Labels; by default counted from 0.
+        unit : iterable, optional
+            Labels of the units; by default the names of the inputs, or ``response``.
+
+        Returns
+        -------
+        PredictiveCodingFit
+            With `log_evidence` 0 and without uncertainty.
+
+        Raises
+        ------
+        ModelError
+            If a parameter is missing, unknown, out of range, or the numbers of participants differ.
+
+        Examples
+        --------
+        >>> from neurodyn.models.predictive_coding import HGF
+        >>> fit = HGF(2).at({"x1.tonic_volatility": [-4.0, -2.0]})
+        >>> fit.simulate(50, key=0, n_trials=2)["activity"].shape
+        (2, 50, 1)
+        """
+        plan = self.plan()
+        individual = unconstrained(plan, values, self.name)
+        n_people = len(individual)
+        labels = [str(label) for label in (range(n_people) if participants is None else participants)]
+        if len(labels) != n_people:
+            raise ModelError(
+                f"{self.name}: there are {len(labels)} participants, but parameters of {n_people}; give one value each."
+            )
+        if self.response is not None:
+            kinds, own = [self.response.kind], ["response"]
+        elif of_categories(self.inputs):
+            kinds, own = ["categorical"], ["category"]
+        else:
+            kinds = ["binary" if node.kind == "binary" else "continuous" for node in self.inputs]
+            own = [node.name for node in self.inputs]
+        size = len(plan.names)
+        data = xr.Dataset(
+            {
+                "individual": (("participant", "parameter"), individual),
+                "individual_covariance": (
+                    ("participant", "parameter", "parameter_other"),
+                    np.zeros((n_people, size, size)),
+                ),
+                "log_evidence": (("participant",), np.zeros(n_people)),
+                "population_mean": (("parameter",), plan.mean),
+                "population_deviation": (("parameter",), plan.deviation),
+            },
+            coords={
+                "participant": labels,
+                "parameter": list(plan.names),
+                "parameter_other": list(plan.names),
+                "unit": list(own if unit is None else unit),
+                "kind": ("unit", kinds),
+            },
+        )
+        trace = Trace(objective=np.zeros(1), converged=True, reason="given, not fitted")
+        return PredictiveCodingFit(model=self, parameters=data, trace=trace)
 
     def told(self, recording: xr.Dataset) -> Told:
         """A recording as arrays, its kinds checked.
@@ -174,10 +267,12 @@ class PredictiveCodingNetwork(Model):
         RecordingError
             If inputs or responses do not fit the network.
         """
-        told = told_of(self.inputs, recording, self.response is not None, self.name)
+        told = told_of(self.inputs, recording, self.response, self.name)
         kinds = recording["kind"].values.astype(str)
         if self.response is not None:
-            wanted = ["binary" if isinstance(self.response, BinaryResponse) else "continuous"]
+            wanted = [self.response.kind]
+        elif of_categories(self.inputs):
+            wanted = ["categorical"]
         else:
             wanted = ["binary" if node.kind == "binary" else "continuous" for node in self.inputs]
             wanted = [wanted[told.units.tolist().index(unit)] for unit in range(len(kinds))]
@@ -200,7 +295,10 @@ class PredictiveCodingNetwork(Model):
         plan, told = self.plan(), self.told(recording if inputs is None else inputs)
         behaviour, reference = learning.standardised(self.told(recording).behaviour, self.response, None)
         if inputs is not None:  # what is hidden from the inputs is explained, but teaches no belief
-            behaviour = behaviour._replace(known=told.behaviour.known)
+            shown = told.behaviour
+            behaviour = behaviour._replace(
+                known=shown.known, previous=shown.previous, regressors=shown.regressors
+            )
         found = learning.learn(
             plan,
             behaviour,
@@ -236,96 +334,3 @@ class PredictiveCodingNetwork(Model):
             agreement=found.agreement,
         )
         return PredictiveCodingFit(model=self, parameters=data, trace=trace)
-
-
-def HGF(
-    levels: int = 2,
-    *,
-    inputs: str = "binary",
-    source: str | None = None,
-    response: Response | None = None,
-    learn: tuple[str, ...] = ("x1.tonic_volatility",),
-    **settings: Any,
-) -> PredictiveCodingNetwork:
-    r"""Hierarchical Gaussian filter of two or three levels.
-
-    Binary inputs: the belief x1 about the log-odds and, with three levels, the belief x2 about their volatility.
-    Continuous inputs: x1 follows the input, x2 is its volatility and, with three levels, x3 that of x2.
-
-    Parameters
-    ----------
-    levels : {2, 3}
-        Levels, the input counted as the first of binary ones.
-    inputs : {"binary", "continuous"}
-        Kind of the input.
-    source : str, optional
-        Covariate that holds the input; None: the activity.
-    response : BinaryResponse or GaussianResponse, optional
-        How beliefs become responses.
-    learn : tuple of str
-        Parameters ``node.parameter`` that are learnt, under weak priors about their defaults; others are fixed.
-    **settings
-        Hyperparameters of `PredictiveCodingNetwork`, and values or priors as ``x1_tonic_volatility=-3.0``.
-
-    Returns
-    -------
-    PredictiveCodingNetwork
-        The network.
-
-    Raises
-    ------
-    ModelError
-        If a level, kind or parameter is unknown.
-
-    References
-    ----------
-    Mathys et al. (2011), Frontiers in Human Neuroscience 5, doi:10.3389/fnhum.2011.00039.
-
-    Examples
-    --------
-    >>> [node.name for node in HGF(3).nodes]
-    ['u', 'x1', 'x2']
-    """
-    if levels not in (2, 3) or isinstance(levels, bool):
-        raise ModelError(f"HGF: levels is {levels!r}; choose 2 or 3, or build a PredictiveCodingNetwork.")
-    if inputs not in ("binary", "continuous"):
-        raise ModelError(f"HGF: inputs is {inputs!r}; choose binary or continuous.")
-    depth = levels - 1 if inputs == "binary" else levels
-    names = [f"x{level}" for level in range(1, depth + 1)]
-    given: dict[str, dict[str, Any]] = {name: {} for name in ("u", *names)}
-    if inputs == "continuous":
-        for name in names[1:]:
-            given[name]["initial_mean"] = 1.0
-    for entry in learn:
-        node, _, parameter = entry.partition(".")
-        if node not in given or parameter not in WEAK:
-            raise ModelError(
-                f"HGF: there is no parameter {entry!r} to learn; nodes are {', '.join(given)}, parameters "
-                f"{', '.join(WEAK)}."
-            )
-        given[node][parameter] = WEAK[parameter]
-    hyper = {}
-    for name, value in settings.items():
-        node, _, parameter = name.partition("_")
-        if node in given and parameter:
-            given[node][parameter] = value
-        else:
-            hyper[name] = value
-    nodes: list[Input | Belief] = [Input("u", kind=inputs, source=source, **given["u"])]
-    for position, name in enumerate(names):
-        below = ("u", *names)[position]
-        child = {"value_children": (below,)} if position == 0 else {"volatility_children": (below,)}
-        nodes.append(Belief(name, **child, **given[name]))
-    return PredictiveCodingNetwork(nodes=tuple(nodes), response=response, **hyper)
-
-
-WEAK = {
-    "tonic_volatility": Normal(-4.0, 3.0),
-    "tonic_drift": Normal(0.0, 1.0),
-    "autoconnection": Normal(1.0, 0.3),
-    "initial_mean": Normal(0.0, 2.0),
-    "initial_precision": LogNormal(1.0, 1.5),
-    "value_coupling": Normal(1.0, 0.5),
-    "volatility_coupling": Normal(1.0, 0.5),
-    "precision": LogNormal(10.0, 2.0),
-}

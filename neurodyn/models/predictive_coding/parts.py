@@ -1,4 +1,4 @@
-"""What a predictive-coding network is built of: inputs, beliefs, responses, and priors on their parameters."""
+"""What a predictive-coding network is built of: inputs, beliefs, and priors on their parameters."""
 
 import abc
 import dataclasses
@@ -7,7 +7,6 @@ from typing import Any, final
 import numpy as np
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.predictive_coding import tasks
 from neurodyn.inference.predictive_coding.functions import coupling_function
 
 INPUT_KINDS = ("binary", "continuous", "noisy_binary")
@@ -116,6 +115,47 @@ class LogNormal(Prior):
         return float(np.log(self.median)), float(self.deviation)
 
 
+@final
+@dataclasses.dataclass(frozen=True)
+class Shared(Prior):
+    """One parameter at several places: wherever a value with this label stands, the same number does.
+
+    Parameters
+    ----------
+    label : str
+        Name of the parameter.
+    prior : Normal or LogNormal
+        What is believed of it.
+
+    Raises
+    ------
+    ModelError
+        If the prior is none.
+
+    Examples
+    --------
+    >>> Shared("volatility of all arms", Normal(-4.0, 2.0)).moments
+    (-4.0, 2.0)
+    """
+
+    label: str
+    prior: Prior
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.prior, (Normal, LogNormal)):
+            raise ModelError(f"Shared {self.label!r}: the prior is {self.prior!r}; give Normal or LogNormal.")
+
+    @property
+    def scale(self) -> str:
+        """That of the prior."""
+        return self.prior.scale
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """Those of the prior."""
+        return self.prior.moments
+
+
 Value = float | Prior
 POSITIVE = ("initial_precision", "precision", "inverse_temperature", "noise")
 
@@ -147,6 +187,9 @@ class Input:
     source : str, optional
         Covariate of the recording that holds the input; None: the unit of the recording's activity with this name, or
         its only one.
+    category : int, optional
+        The input is 1 where the source equals this number and 0 where it does not: one of several binary inputs that
+        share a categorical source.
     precision : float or Prior
         Inverse variance of the noise; without effect for binary inputs.
 
@@ -165,8 +208,15 @@ class Input:
     kind: str = "binary"
     source: str | None = None
     precision: Value = 1e3
+    category: int | None = None
 
     def __post_init__(self) -> None:
+        if self.category is not None and (
+            self.kind != "binary" or isinstance(self.category, bool) or self.category < 0
+        ):
+            raise ModelError(
+                f"input {self.name!r}: category is {self.category!r}; give a whole number, 0 or more, of a binary input."
+            )
         if self.kind not in INPUT_KINDS:
             raise ModelError(
                 f"input {self.name!r}: kind is {self.kind!r}; choose one of {', '.join(INPUT_KINDS)}."
@@ -240,76 +290,3 @@ class Belief:
 
 OF_NODES = ("tonic_volatility", "tonic_drift", "autoconnection", "initial_mean", "initial_precision")
 PARAMETERS = (*OF_NODES, "value_coupling", "volatility_coupling")
-
-
-@final
-@dataclasses.dataclass(frozen=True)
-class BinaryResponse:
-    r"""Choices of 0 or 1 from the prediction m of the first input, :math:`p = m^\beta/(m^\beta + (1-m)^\beta)`.
-
-    Parameters
-    ----------
-    inverse_temperature : float or Prior
-        :math:`\beta`.
-
-    Raises
-    ------
-    ModelError
-        If it is not above 0.
-
-    Examples
-    --------
-    >>> BinaryResponse().inverse_temperature
-    LogNormal(median=1.0, deviation=1.5)
-    """
-
-    inverse_temperature: Value = dataclasses.field(default_factory=lambda: LogNormal(1.0, 1.5))
-
-    def __post_init__(self) -> None:
-        check_value("BinaryResponse", "inverse_temperature", self.inverse_temperature)
-
-    @property
-    def rule(self) -> tasks.Response:
-        """The response on bare arrays."""
-        return tasks.BinaryChoice()
-
-
-@final
-@dataclasses.dataclass(frozen=True)
-class GaussianResponse:
-    r"""A measured response (log reaction time, pupil), :math:`y \sim N(b_0 + b_1 \hat\mu, \sigma^2)`.
-
-    Parameters
-    ----------
-    node : str
-        Node whose prediction counts.
-    intercept, slope, noise : float or Prior
-        :math:`b_0, b_1, \sigma`, of standardised responses.
-
-    Raises
-    ------
-    ModelError
-        If a parameter is out of range.
-
-    Examples
-    --------
-    >>> GaussianResponse("x2").slope
-    Normal(mean=0.0, deviation=1.0)
-    """
-
-    node: str
-    intercept: Value = dataclasses.field(default_factory=lambda: Normal(0.0, 1.0))
-    slope: Value = dataclasses.field(default_factory=lambda: Normal(0.0, 1.0))
-    noise: Value = dataclasses.field(default_factory=lambda: LogNormal(1.0, 1.0))
-
-    def __post_init__(self) -> None:
-        for name in ("intercept", "slope", "noise"):
-            check_value("GaussianResponse", name, getattr(self, name))
-
-    @property
-    def rule(self) -> tasks.Response:
-        """The response on bare arrays."""
-        return tasks.GaussianResponse(self.node)
-
-
-Response = BinaryResponse | GaussianResponse
