@@ -12,5 +12,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "selection": ["Sweep", "sweep"],
         "events": ["event_average"],
         "parameters": ["bootstrap_parameters"],
+        "participants": ["evidence_table", "paired_differences", "random_effects"],
     },
 )
