@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "selection": ["Sweep", "sweep"],
         "events": ["event_average"],
         "parameters": ["bootstrap_parameters"],
-        "participants": ["evidence_table", "paired_differences", "random_effects"],
+        "evidence": ["evidence_table"],
+        "participants": ["paired_differences", "random_effects"],
     },
 )
