@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "kernels": ["plot_basis", "plot_coupling_kernels"],
         "networks": ["plot_network"],
         "rasters": ["plot_raster_states"],
+        "populations": ["plot_random_effects"],
         "psychometrics": ["plot_psychometric"],
         "scores": ["plot_scores"],
         "searches": ["plot_restarts", "plot_sweep"],

@@ -12,5 +12,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "selection": ["Sweep", "sweep"],
         "events": ["event_average"],
         "parameters": ["bootstrap_parameters"],
+        "evidence": ["evidence_table"],
+        "participants": ["paired_differences", "random_effects"],
     },
 )
