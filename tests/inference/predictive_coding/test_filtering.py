@@ -14,7 +14,6 @@ from neurodyn.inference.predictive_coding.filtering import (
     run,
     surprise,
 )
-from neurodyn.inference.predictive_coding.responses import softmax_choice
 from neurodyn.inference.predictive_coding.structure import Edge, Node, Structure
 from neurodyn.inference.predictive_coding.unbounded import lambert_w, unbounded_posterior
 
@@ -227,9 +226,6 @@ def test_densities_are_normalised():
         grid = jnp.linspace(-30.0, 30.0, 100_001)
         density = jnp.exp(-gaussian_surprise(grid, jnp.asarray(0.3), jnp.asarray(0.2)))
         assert float(density.sum() * (grid[1] - grid[0])) == pytest.approx(1.0, abs=1e-6)
-    chances = jnp.exp(softmax_choice(jnp.asarray([0.1, 0.7, -2.0]), jnp.asarray(3.0)))
-    assert float(chances.sum()) == pytest.approx(1.0, abs=1e-6)
-    assert int(chances.argmax()) == 1
 
 
 def test_wrong_structures_are_refused_in_one_sentence():
