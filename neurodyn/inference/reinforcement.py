@@ -1,7 +1,8 @@
-"""Rescorla-Wagner learning from choices: values, choice probabilities, and their fit to many participants.
+"""Learning from choices by trial and error: values, choice probabilities, and their fit to many participants.
 
 The parameter vector of a participant is, unconstrained: logit of the learning rate, log of the inverse
-temperature, perseveration, a bias for every option but the first, a weight for every stimulus.
+temperature, perseveration, a bias for every option but the first, a weight for every stimulus; and, where
+learning has an associability, the logit of its rate.
 """
 
 from functools import partial
@@ -38,6 +39,29 @@ class Choices(NamedTuple):
     stimulus: Float[Array, "participant time stimulus"]
 
 
+class Rule(NamedTuple):
+    """What is fixed of how participants learn; compiled code is made for each rule.
+
+    Attributes
+    ----------
+    n_options : int
+        Number of options.
+    cue : bool
+        The outcome is an event that option 1 predicts, whatever was chosen; otherwise it is the reward of the
+        chosen option, and a trial without an observed choice teaches nothing.
+    initial : float
+        Values before the first trial.
+    associability : float, optional
+        Associability before the first trial (Pearce-Hall); None keeps the learning rate constant
+        (Rescorla-Wagner).
+    """
+
+    n_options: int
+    cue: bool
+    initial: float
+    associability: float | None = None
+
+
 class Beliefs(NamedTuple):
     """What a participant believes before each choice, and after the last.
 
@@ -47,16 +71,21 @@ class Beliefs(NamedTuple):
         Value of each option.
     previous : Float[Array, "time_plus option"]
         One-hot previous observed choice, zeros before the first.
+    associability : Float[Array, "time_plus option"], optional
+        How fast each option's value is learnt, relative to the learning rate; None where it is constant.
     """
 
     value: Float[Array, "time_plus option"]
     previous: Float[Array, "time_plus option"]
+    associability: Float[Array, "time_plus option"] | None = None
 
 
-def beliefs(
-    parameters: Float[Array, " parameter"], data: Choices, n_options: int, cue: bool, initial: float
-) -> Beliefs:
-    """Values by the delta rule :math:`Q \\leftarrow Q + \\alpha (r - Q)`, for one participant.
+def beliefs(parameters: Float[Array, " parameter"], data: Choices, rule: Rule) -> Beliefs:
+    """Values by the delta rule, for one participant.
+
+    .. math:: Q \\leftarrow Q + \\alpha A (r - Q), \\qquad A \\leftarrow \\min(1, \\eta |r - Q| + (1 - \\eta) A)
+
+    with both errors taken before the update, and A = 1 throughout where the rule has no associability.
 
     Parameters
     ----------
@@ -64,13 +93,8 @@ def beliefs(
         Unconstrained.
     data : Choices
         Of one participant: arrays without the participant axis.
-    n_options : int
-        Number of options.
-    cue : bool
-        The outcome is an event that option 1 predicts, whatever was chosen; otherwise it is the reward of the
-        chosen option, and a trial without an observed choice teaches nothing.
-    initial : float
-        Values before the first trial.
+    rule : Rule
+        How the participant learns.
 
     Returns
     -------
@@ -78,23 +102,33 @@ def beliefs(
         Before each trial, and after the last.
     """
     rate = jax.nn.sigmoid(parameters[0])
-    dtype = parameters.dtype
+    dtype, n_options = parameters.dtype, rule.n_options
 
     def learn(state, trial):
-        value, previous = state
+        value, previous, associability = state
         choice, chosen, outcome, followed = trial
         hot = jax.nn.one_hot(choice, n_options, dtype=dtype)
-        if cue:
-            told = jnp.stack([1 - outcome, outcome]).astype(dtype)
-            new = jnp.where(followed, value + rate * (told - value), value)
+        if rule.cue:
+            told, taught = jnp.stack([1 - outcome, outcome]).astype(dtype), jnp.ones_like(hot)
+            learns = followed
         else:
-            new = jnp.where(chosen & followed, value + rate * hot * (outcome.astype(dtype) - value), value)
+            told, taught = outcome.astype(dtype), hot
+            learns = chosen & followed
+        error = told - value
+        if associability is None:
+            new, adapted = value + rate * taught * error, None
+        else:
+            new = value + rate * associability * taught * error
+            shift = jax.nn.sigmoid(parameters[-1]) * (jnp.abs(error) - associability)
+            adapted = jnp.where(learns, jnp.minimum(associability + taught * shift, 1), associability)
         last = jnp.where(chosen, hot, previous)
-        return (new, last), (new, last)
+        state = (jnp.where(learns, new, value), last, adapted)
+        return state, state
 
-    start = (jnp.full((n_options,), initial, dtype), jnp.zeros((n_options,), dtype))
-    _, (values, lasts) = jax.lax.scan(learn, start, (data.choice, data.chosen, data.outcome, data.followed))
-    return Beliefs(jnp.concatenate([start[0][None], values]), jnp.concatenate([start[1][None], lasts]))
+    first = None if rule.associability is None else jnp.full((n_options,), rule.associability, dtype)
+    start = (jnp.full((n_options,), rule.initial, dtype), jnp.zeros((n_options,), dtype), first)
+    _, later = jax.lax.scan(learn, start, (data.choice, data.chosen, data.outcome, data.followed))
+    return Beliefs(*jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), start, later))
 
 
 def log_probabilities(
@@ -119,21 +153,22 @@ def log_probabilities(
     Float[Array, "time option"]
         Normalised.
     """
-    n_options = value.shape[1]
+    n_options, n_stimuli = value.shape[1], stimulus.shape[1]
     bias = jnp.concatenate([jnp.zeros((1,), parameters.dtype), parameters[3 : 2 + n_options]])
+    weights = parameters[2 + n_options : 2 + n_options + n_stimuli]
     logits = jnp.exp(parameters[1]) * value + parameters[2] * previous + bias
-    logits = logits.at[:, 1].add(stimulus.astype(parameters.dtype) @ parameters[2 + n_options :])
+    logits = logits.at[:, 1].add(stimulus.astype(parameters.dtype) @ weights)
     return jax.nn.log_softmax(logits, axis=-1)
 
 
 def log_likelihood(
-    parameters: Float[Array, " parameter"], data: Choices, n_options: int, cue: bool, initial: float
+    parameters: Float[Array, " parameter"], data: Choices, rule: Rule
 ) -> Float[Array, " time"]:
     """Log-probability of each observed choice of one participant, 0 where not observed.
 
     Parameters
     ----------
-    parameters, data, n_options, cue, initial
+    parameters, data, rule
         As for `beliefs`.
 
     Returns
@@ -141,20 +176,15 @@ def log_likelihood(
     Float[Array, " time"]
         In nats.
     """
-    found = beliefs(parameters, data, n_options, cue, initial)
+    found = beliefs(parameters, data, rule)
     table = log_probabilities(parameters, found.value[:-1], found.previous[:-1], data.stimulus)
     taken = jnp.take_along_axis(table, data.choice[:, None], axis=1)[:, 0]
     return jnp.where(data.chosen, taken, 0)
 
 
-@partial(jax.jit, static_argnames=("n_options", "cue", "initial"))
+@partial(jax.jit, static_argnames=("rule",))
 def everyone(
-    parameters: Float[Array, "participant parameter"],
-    data: Choices,
-    *,
-    n_options: int,
-    cue: bool,
-    initial: float,
+    parameters: Float[Array, "participant parameter"], data: Choices, *, rule: Rule
 ) -> tuple[Beliefs, Float[Array, "participant time"]]:
     """Beliefs and log-likelihood terms of all participants.
 
@@ -164,8 +194,8 @@ def everyone(
         Unconstrained.
     data : Choices
         Behaviour.
-    n_options, cue, initial
-        As for `beliefs`.
+    rule : Rule
+        How they learn.
 
     Returns
     -------
@@ -174,8 +204,8 @@ def everyone(
     terms : Float[Array, "participant time"]
         Log-probability of each observed choice.
     """
-    found = jax.vmap(lambda one, part: beliefs(one, part, n_options, cue, initial))(parameters, data)
-    terms = jax.vmap(lambda one, part: log_likelihood(one, part, n_options, cue, initial))(parameters, data)
+    found = jax.vmap(lambda one, part: beliefs(one, part, rule))(parameters, data)
+    terms = jax.vmap(lambda one, part: log_likelihood(one, part, rule))(parameters, data)
     return found, terms
 
 
@@ -220,17 +250,15 @@ class Modes(NamedTuple):
     evidence: Float[Array, " participant"]
 
 
-@partial(jax.jit, static_argnames=("n_options", "cue", "initial"))
+@partial(jax.jit, static_argnames=("rule",))
 def modes(
     start: Float[Array, "participant parameter"],
     data: Choices,
     mean: Float[Array, " parameter"],
     variance: Float[Array, " parameter"],
     free: Bool[Array, " parameter"],
-    initial: float,
     *,
-    n_options: int,
-    cue: bool,
+    rule: Rule,
 ) -> Modes:
     """Posterior modes of all participants at once, by damped Fisher scoring that accepts only improvements.
 
@@ -244,12 +272,8 @@ def modes(
         Population prior.
     free : Bool[Array, " parameter"]
         Parameters that are learnt; the others stay where they begin.
-    initial : float
-        Values before the first trial.
-    n_options : int
-        Number of options.
-    cue : bool
-        See `beliefs`.
+    rule : Rule
+        How the participants learn.
 
     Returns
     -------
@@ -260,13 +284,13 @@ def modes(
     pull = jnp.where(free, 1 / variance, 0)
 
     def table_of(parameters, one):
-        found = beliefs(parameters, one, n_options, cue, initial)
+        found = beliefs(parameters, one, rule)
         return log_probabilities(parameters, found.value[:-1], found.previous[:-1], one.stimulus)
 
     def local(parameters, one):
         table = table_of(parameters, one)
         slope = jax.jacfwd(table_of)(parameters, one)
-        hot = jax.nn.one_hot(one.choice, n_options, dtype=table.dtype) * one.chosen[:, None]
+        hot = jax.nn.one_hot(one.choice, rule.n_options, dtype=table.dtype) * one.chosen[:, None]
         weight = jnp.exp(table) * one.chosen[:, None]
         away = parameters - mean
         value = jnp.sum(hot * table) - 0.5 * jnp.sum(pull * jnp.square(away))

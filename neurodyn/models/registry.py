@@ -23,6 +23,9 @@ BUILT_IN = {
     "trial_average": "neurodyn.models.baselines:TrialAverage",
     "factor_analysis": "neurodyn.models.baselines:FactorAnalysis",
     "rescorla_wagner": "neurodyn.models.baselines:RescorlaWagner",
+    "pearce_hall": "neurodyn.models.baselines:PearceHall",
+    "win_stay_lose_shift": "neurodyn.models.baselines:WinStayLoseShift",
+    "choice_history_regression": "neurodyn.models.baselines:ChoiceHistoryRegression",
     "pipeline": "neurodyn.models.pipeline:Pipeline",
 }
 

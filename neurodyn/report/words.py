@@ -29,6 +29,9 @@ FULL_NAMES = {
     "factor_analysis": "factor analysis",
     "predictive_coding": "the predictive-coding network",
     "rescorla_wagner": "the Rescorla-Wagner model",
+    "pearce_hall": "the Pearce-Hall model",
+    "win_stay_lose_shift": "win-stay lose-shift",
+    "choice_history_regression": "the regression on past choices",
 }
 OUTCOMES = ("beats", "ties", "falls short", "floor", "unjudged", "nothing")
 SIGNIFICANT = 0.05

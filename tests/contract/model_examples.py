@@ -126,6 +126,13 @@ EXAMPLES: dict[str, Example] = {
     "rescorla_wagner": Example(
         lambda: registry.create("rescorla_wagner", max_iterations=3, unknown="prior"), choices, unit_count=1
     ),
+    "pearce_hall": Example(
+        lambda: registry.create("pearce_hall", max_iterations=3, unknown="prior"), choices, unit_count=1
+    ),
+    "win_stay_lose_shift": Example(lambda: registry.create("win_stay_lose_shift"), choices, unit_count=1),
+    "choice_history_regression": Example(
+        lambda: registry.create("choice_history_regression", lags=3), choices, unit_count=1
+    ),
     "hmm": Example(
         lambda: registry.create("hmm", n_states=2, emission="poisson"),
         single_precision_counts,
@@ -176,6 +183,14 @@ def two_units() -> xr.Dataset:
 MORE_PIPELINES: dict[str, Example] = {
     "filter of inputs": Example(
         filter_of_inputs, two_units, reference="past", modes=("past", "present"), unit_count=2, tolerance=2e-4
+    ),
+    "surprising cues": Example(
+        lambda: registry.create("pearce_hall", learning="cue", max_iterations=3, unknown="prior"),
+        responses,
+        unit_count=1,
+    ),
+    "cues and choices before": Example(
+        lambda: registry.create("choice_history_regression", learning="cue", lags=3), responses, unit_count=1
     ),
     "high pass": Example(
         lambda: registry.create(

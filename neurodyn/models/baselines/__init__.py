@@ -6,12 +6,15 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "autoregression": ["ARRidge", "ARRidgeFit"],
+        "choice_history_regression": ["ChoiceHistoryRegression", "ChoiceHistoryRegressionFit"],
         "direct_ridge": ["DirectRidge", "DirectRidgeFit"],
         "factor_analysis": ["FactorAnalysis", "FactorAnalysisFit"],
         "mean": ["Mean", "MeanFit"],
+        "pearce_hall": ["PearceHall", "PearceHallFit"],
         "persistence": ["Persistence", "PersistenceFit"],
         "rescorla_wagner": ["RescorlaWagner", "RescorlaWagnerFit"],
         "smoothed_rate": ["SmoothedRate", "SmoothedRateFit"],
         "trial_average": ["TrialAverage", "TrialAverageFit"],
+        "win_stay_lose_shift": ["WinStayLoseShift", "WinStayLoseShiftFit"],
     },
 )
