@@ -94,6 +94,6 @@ report.plot_scores(comparison, metrics=["bits_per_choice"])
 # %%
 # How this analysis fails
 # -----------------------
-# - A high inverse temperature and a low volatility make an agent stay with one arm: then nothing is learnt of the others, and
-#   of the parameters. Look at the recovery in your own environment before you fit anyone.
+# - With a high inverse temperature and a low volatility an agent stays with one arm. Then nothing is learnt of the others,
+#   nor of the parameters: look at the recovery in your own environment before you fit anyone.
 # - Perseveration looks like low volatility. ``SoftmaxResponse(perseveration=Normal(0.0, 1.0))`` lets the data decide.

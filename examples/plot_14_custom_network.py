@@ -15,7 +15,6 @@ import os
 import pathlib
 
 import jax.numpy as jnp
-import numpy as np
 
 import neurodyn
 from neurodyn import datasets, report
@@ -57,7 +56,7 @@ print(neurodyn.recording.describe(recording))
 # %%
 # Node by node
 # ------------
-# The level follows the input. A second belief is its slope: a **value parent**, added to the prediction of the level at every
+# The level follows the input. A second belief is its slope: a **value parent**, added to the predicted level at every
 # step, through a function of our own that cannot grow without bounds. A third sets how fast the level changes: a
 # **volatility parent**. Values are fixed, priors are learnt.
 
