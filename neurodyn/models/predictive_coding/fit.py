@@ -12,7 +12,7 @@ import xarray as xr
 from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
 from neurodyn.inference.predictive_coding.filtering import Trajectory
 from neurodyn.inference.predictive_coding.posteriors import update
-from neurodyn.inference.predictive_coding.predictions import Belief, Expected, predict
+from neurodyn.inference.predictive_coding.predictions import Belief, Expected, predict, stacked
 from neurodyn.inference.predictive_coding.tasks import Behaviour, BinaryChoice, GaussianResponse
 from neurodyn.models.base import Fit, Prediction
 from neurodyn.models.predictive_coding import learning
@@ -39,7 +39,7 @@ def _ahead(task: Any, free: jax.Array, data: tuple, posterior: Belief, horizon: 
     def forecast(step: jax.Array) -> Expected:
         origin = jnp.maximum(step - horizon + 1, 0)
         belief = jax.tree.map(lambda leaf: leaf[origin], before)
-        expected = predict(task.structure, parameters, belief, one.time_step[origin])
+        expected = stacked(predict(task.structure, parameters, belief, one.time_step[origin]))
         for further in range(1, horizon):
             elapsed = one.time_step[jnp.minimum(origin + further - 1, n_time - 1)]
             blank = update(
@@ -52,15 +52,18 @@ def _ahead(task: Any, free: jax.Array, data: tuple, posterior: Belief, horizon: 
                 elapsed,
                 order=task.order,
             )
+            after = stacked(blank.belief)
             later = predict(
                 task.structure,
                 parameters,
-                blank.belief,
+                after,
                 one.time_step[jnp.minimum(origin + further, n_time - 1)],
             )
             reached = origin + further <= step
-            belief = jax.tree.map(lambda new, old, r=reached: jnp.where(r, new, old), blank.belief, belief)
-            expected = jax.tree.map(lambda new, old, r=reached: jnp.where(r, new, old), later, expected)
+            belief = jax.tree.map(lambda new, old, r=reached: jnp.where(r, new, old), after, belief)
+            expected = jax.tree.map(
+                lambda new, old, r=reached: jnp.where(r, new, old), stacked(later), expected
+            )
         return expected
 
     return jax.vmap(forecast)(jnp.arange(n_time))
@@ -142,7 +145,11 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt):
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Log-probability of every response, or of every input given those before it."""
-        terms = self._beliefs(recording)[4][:, : recording.sizes["time"]]
+        _, plan, behaviour, individual = self._prepared(recording)
+        terms, valid = learning.everyones_terms(plan, behaviour, individual)
+        if not valid.all():
+            self._beliefs(recording)  # says where
+        terms = terms[:, : recording.sizes["time"]]
         reference = self._reference()
         if reference is not None:
             terms = terms - np.where(arrays(recording).mask[..., 0], np.log(reference[1]), 0)
