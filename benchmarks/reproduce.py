@@ -1,6 +1,6 @@
 """The claims of a system's page, measured one by one: measured, bar, holds or falls short.
 
-    python benchmarks/reproduce.py {hmm,switching-glm} [--quick] [--full] [--only LINE ...]
+    python benchmarks/reproduce.py {hmm,switching-glm,predictive-coding} [--quick] [--full] [--only LINE ...]
 
 `QUICK=1` in the environment means `--quick`: a reduced version, and every line it prints says so. `--full` has no
 limit of time and resumes: a line already measured at this commit is taken from `results/`. The exit status is 1
@@ -79,10 +79,24 @@ def switching_glm_lines(full: bool) -> dict[str, Action]:
     }
 
 
-SYSTEMS = {"hmm": hmm_lines, "switching-glm": switching_glm_lines}
+def predictive_coding_lines(full: bool) -> dict[str, Action]:
+    """The lines of systems/predictive-coding that time something."""
+    del full
+    return {
+        "t4": line("predictive_coding.speed"),
+        "t4_people": line("predictive_coding.speed", "measure_people"),
+    }
+
+
+SYSTEMS = {
+    "hmm": hmm_lines,
+    "switching-glm": switching_glm_lines,
+    "predictive-coding": predictive_coding_lines,
+}
 # Lines that time nothing but themselves run two at a time, each in a process of its own, after the others; long first.
 SIDE_BY_SIDE = {
     "hmm": ("hcp", "gap", "haxby"),
+    "predictive-coding": (),
     "switching-glm": (
         "n100",
         "network",

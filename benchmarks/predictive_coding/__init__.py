@@ -1,0 +1,1 @@
+"""Proof of predictive-coding networks: speed beside pyhgf."""
