@@ -1,6 +1,6 @@
 """One virtual environment per peer below `benchmarks/envs`, made from package names alone.
 
-python -m benchmarks.environments [hmmlearn] [dynamax] [ssm] [nemos]
+python -m benchmarks.environments [hmmlearn] [dynamax] [ssm] [nemos] [pyhgf]
 """
 
 import hashlib
@@ -25,6 +25,7 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("--no-build-isolation", "--no-deps", "ssm==0.0.1"),
     ),
     "nemos": (("nemos>=0.2",),),
+    "pyhgf": (("pyhgf>=0.2.9",),),
 }
 PROOF = {
     "hmmlearn": "from hmmlearn.hmm import GaussianHMM, PoissonHMM",
@@ -34,8 +35,21 @@ PROOF = {
         "import ssm; ssm.HMM(2, 3, observations='poisson')"
     ),
     "nemos": "from nemos.glm import PopulationGLM",
+    "pyhgf": "from pyhgf.model import Network",
 }
-SHOWN = ("hmmlearn", "dynamax", "ssm", "nemos", "jax", "jaxlib", "numpy", "scipy", "numba", "autograd")
+SHOWN = (
+    "hmmlearn",
+    "dynamax",
+    "ssm",
+    "nemos",
+    "pyhgf",
+    "jax",
+    "jaxlib",
+    "numpy",
+    "scipy",
+    "numba",
+    "autograd",
+)
 PIP_SECONDS = 1800
 
 

@@ -83,8 +83,8 @@ def predictive_coding_lines(full: bool) -> dict[str, Action]:
     """The lines of systems/predictive-coding: those that time something, then exactness, recovery and real choices."""
     del full
     return {
-        "t4": line("predictive_coding.speed", "measure_t4"),
-        "batch": line("predictive_coding.speed", "measure_batch"),
+        "t4": line("predictive_coding.speed"),
+        "t4_people": line("predictive_coding.speed", "measure_people"),
         "golden": line("predictive_coding.golden"),
         "recovery": line("predictive_coding.recovery"),
         "human": line("predictive_coding.choices", "measure_human"),
@@ -100,6 +100,7 @@ SYSTEMS = {
 # Lines that time nothing but themselves run two at a time, each in a process of its own, after the others; long first.
 SIDE_BY_SIDE = {
     "hmm": ("hcp", "gap", "haxby"),
+    "predictive-coding": (),
     "switching-glm": (
         "n100",
         "network",

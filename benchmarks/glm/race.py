@@ -1,11 +1,11 @@
-"""Contestants on one problem, back to back, several rounds, and one scorer for all: T3's and T3b's own race."""
+"""Contestants on one problem, back to back, several rounds, and one scorer for all: the race of T3, T3b and T4."""
 
 import dataclasses
 import json
 import pathlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,7 +25,14 @@ CHOICE = (
     Contestant("dynamax", "run_glmhmm_dynamax.py", (), "dynamax"),
     Contestant("ssm, likelihood added", "run_glmhmm_ssm.py", (), "ssm"),
 )
-Task = CouplingTask | ChoiceTask
+
+
+class Task(Protocol):
+    """What is raced on: a name, the same fit for a file, and a number handed to every contestant."""
+
+    name: str
+    stem: str
+    iterations: int
 
 
 @dataclasses.dataclass(frozen=True)

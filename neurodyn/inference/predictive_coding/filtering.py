@@ -7,7 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference.predictive_coding.posteriors import update
-from neurodyn.inference.predictive_coding.predictions import NEAR, Belief, Expected, Parameters, predict
+from neurodyn.inference.predictive_coding.predictions import (
+    NEAR,
+    Belief,
+    Expected,
+    Parameters,
+    predict,
+    stacked,
+)
 from neurodyn.inference.predictive_coding.structure import Structure
 
 
@@ -75,24 +82,35 @@ def run(
         Beliefs; from the first failure on they are predictions at the nodes that fail.
     """
 
-    def step(carry: tuple[Belief, Failure], now: tuple) -> tuple[tuple[Belief, Failure], tuple]:
-        belief, failure = carry
+    nodes = range(len(structure.nodes))
+    nowhere = jnp.asarray(-1)
+
+    # One scalar a node is carried and given out: the compiler fuses them, and drops what nobody reads.
+    def step(carry: tuple[Belief, Array, Array], now: tuple) -> tuple[tuple[Belief, Array, Array], tuple]:
+        belief, failing, since = carry
         value, seen, elapsed, number = now
         expected = predict(structure, parameters, belief, elapsed, scaled_inputs=scaled_inputs)
         found = update(structure, parameters, belief, expected, value, seen, elapsed, order=order)
-        where = jnp.argmax(found.failed)
-        first = found.failed.any() & (failure.node < 0)
-        fresh = Failure(
-            where, number, expected.precision[where], found.computed[where], expected.log_volatility[where]
-        )
-        failure = jax.tree.map(lambda new, old: jnp.where(first, new, old), fresh, failure)
-        return (found.belief, failure), (found.belief, expected, found.observed)
+        first = nowhere
+        for node in reversed(nodes):
+            first = jnp.where(found.failed[node], node, first)
+        begins = (failing < 0) & (first >= 0)
+        failing, since = jnp.where(begins, first, failing), jnp.where(begins, number, since)
+        return (found.belief, failing, since), (found.belief, expected, found.computed, found.observed)
 
-    dtype = inputs.dtype
-    none = Failure(jnp.asarray(-1), jnp.asarray(-1), *(jnp.zeros((), dtype) for _ in range(3)))
-    start = Belief(parameters.initial_mean, parameters.initial_precision)
+    start = Belief(tuple(parameters.initial_mean), tuple(parameters.initial_precision))
     along = (inputs, known, time_step, jnp.arange(len(inputs)))
-    (_, failure), (posterior, expected, observed) = jax.lax.scan(step, (start, none), along)
+    (_, failing, since), found = jax.lax.scan(step, (start, nowhere, nowhere), along)
+    posterior, expected = stacked(found[0]), stacked(found[1])
+    computed, observed = (jnp.stack(part, axis=-1) for part in found[2:])
+    failure = Failure(
+        failing,
+        since,
+        *(
+            jnp.where(failing < 0, 0, table[since, failing])
+            for table in (expected.precision, computed, expected.log_volatility)
+        ),
+    )
     return Trajectory(posterior, expected, observed, failure)
 
 

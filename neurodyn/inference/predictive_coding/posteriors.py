@@ -6,7 +6,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from neurodyn.inference.predictive_coding.predictions import HIGHEST, Belief, Expected, Parameters, coupled
+from neurodyn.inference.predictive_coding.predictions import (
+    HIGHEST,
+    Belief,
+    Expected,
+    Parameters,
+    PerNode,
+    coupled,
+)
 from neurodyn.inference.predictive_coding.structure import Structure
 from neurodyn.inference.predictive_coding.unbounded import unbounded_posterior
 
@@ -15,7 +22,7 @@ LARGEST_PRECISION = 1e10
 
 
 class Updated(NamedTuple):
-    """What an upward pass found.
+    """What an upward pass found; fields are tuples of one scalar a node.
 
     Parameters
     ----------
@@ -30,9 +37,9 @@ class Updated(NamedTuple):
     """
 
     belief: Belief
-    computed: Float[Array, " node"]
-    failed: Bool[Array, " node"]
-    observed: Bool[Array, " node"]
+    computed: PerNode
+    failed: PerNode
+    observed: PerNode
 
 
 class _Errors(NamedTuple):
@@ -166,9 +173,9 @@ def update(
         else:
             children = structure.links(structure.value, parent=node)
             below = structure.links(structure.volatility, parent=node)
-            seen = jnp.stack(
-                [observed[child] for _, child in (*children, *below)] or [jnp.zeros((), bool)]
-            ).any()
+            seen = jnp.zeros((), bool)
+            for _, child in (*children, *below):
+                seen = seen | observed[child]
             terms = (structure, parameters, expected, node, errors, observed)
             if order == "unbounded" and below:
                 first_edge, first = below[0]
@@ -208,8 +215,8 @@ def update(
         spread = certainty / precision[node] + certainty * error**2 - 1
         errors[node] = _Errors(error, spread / max(len(above), 1))
     return Updated(
-        Belief(jnp.stack(mean), jnp.stack(precision)),
-        jnp.stack(computed),
-        jnp.stack(failed),
-        jnp.stack([observed[node] for node in range(n_nodes)]),
+        Belief(tuple(mean), tuple(precision)),
+        tuple(computed),
+        tuple(failed),
+        tuple(observed[node] for node in range(n_nodes)),
     )

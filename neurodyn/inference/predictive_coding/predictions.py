@@ -1,6 +1,6 @@
 """Downward pass of a predictive-coding network: what every node expects before the input of a step."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from neurodyn.inference.predictive_coding.structure import Structure
 
 NEAR = 1e-6  # a binary prediction stays this far from 0 and 1
 HIGHEST = 60.0  # log-volatility beyond which a step has no valid variance
+PerNode = Any  # an array (..., node); inside a step a tuple of one scalar a node, which the compiler fuses
 
 
 class Parameters(NamedTuple):
@@ -40,8 +41,8 @@ class Parameters(NamedTuple):
 class Belief(NamedTuple):
     """Posterior of every node."""
 
-    mean: Float[Array, " node"]
-    precision: Float[Array, " node"]
+    mean: PerNode
+    precision: PerNode
 
 
 class Expected(NamedTuple):
@@ -59,11 +60,16 @@ class Expected(NamedTuple):
         :math:`\omega + \sum_v \kappa_v \hat\mu_v`.
     """
 
-    mean: Float[Array, " node"]
-    precision: Float[Array, " node"]
-    variance_step: Float[Array, " node"]
-    share: Float[Array, " node"]
-    log_volatility: Float[Array, " node"]
+    mean: PerNode
+    precision: PerNode
+    variance_step: PerNode
+    share: PerNode
+    log_volatility: PerNode
+
+
+def stacked(parts: Any) -> Any:
+    """The same with arrays ``(..., node)`` as fields, where they were tuples of one array a node."""
+    return type(parts)(*(jnp.stack(field, axis=-1) for field in parts))
 
 
 def coupled(function: object, value: Array) -> Array:
@@ -103,7 +109,7 @@ def predict(
     Returns
     -------
     Expected
-        Predictions.
+        Predictions, fields tuples of one scalar a node: `stacked` makes arrays of them.
     """
     n_nodes = len(structure.nodes)
     mean: list[Array] = [jnp.zeros(())] * n_nodes
@@ -138,7 +144,5 @@ def predict(
             step[node] = time_step * jnp.exp(jnp.minimum(volatility, HIGHEST))
             precision[node] = 1 / (1 / belief.precision[node] + step[node])
         log_volatility[node] = volatility
-    total_precision, total_step = jnp.stack(precision), jnp.stack(step)
-    return Expected(
-        jnp.stack(mean), total_precision, total_step, total_step * total_precision, jnp.stack(log_volatility)
-    )
+    share = (one_step * certainty for one_step, certainty in zip(step, precision, strict=True))
+    return Expected(*(tuple(field) for field in (mean, precision, step, share, log_volatility)))

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from neurodyn.inference.predictive_coding.filtering import Trajectory
 from neurodyn.inference.predictive_coding.posteriors import update
-from neurodyn.inference.predictive_coding.predictions import Belief, Expected, Parameters, predict
+from neurodyn.inference.predictive_coding.predictions import Belief, Expected, Parameters, predict, stacked
 from neurodyn.inference.predictive_coding.responses import Moment
 from neurodyn.inference.predictive_coding.structure import Structure
 from neurodyn.inference.predictive_coding.tasks import Behaviour, Task
@@ -69,7 +69,7 @@ def draw_inputs(
         found = update(task.structure, parameters, belief, expected, value, seen, elapsed, order=task.order)
         return found.belief, value
 
-    start = Belief(parameters.initial_mean, parameters.initial_precision)
+    start = Belief(tuple(parameters.initial_mean), tuple(parameters.initial_precision))
     return jax.lax.scan(step, start, (time_step, jax.random.split(key, len(time_step))))[1]
 
 
@@ -123,7 +123,7 @@ def _act(
         expected = predict(
             task.structure, parameters, belief, behaviour.time_step[step], scaled_inputs=task.scaled_inputs
         )
-        moment = Moment(expected, previous, behaviour.regressors[step])
+        moment = Moment(stacked(expected), previous, behaviour.regressors[step])
         assert task.response is not None
         return expected, task.response.draw(key, moment, task.structure, values)
 
@@ -193,7 +193,7 @@ def in_environment(
 
     def begin(free: Array, rest: tuple) -> Belief:
         parameters = task.filled(free, rest[1], rest[2])[0]
-        return Belief(parameters.initial_mean, parameters.initial_precision)
+        return Belief(tuple(parameters.initial_mean), tuple(parameters.initial_precision))
 
     belief = jax.jit(jax.vmap(begin))(free, data)
     previous = jnp.full(n_people, -1, dtype)

@@ -144,6 +144,25 @@ class Task:
         )(self.moments(found, one), one.response)
         return jnp.where(one.responded, log_probability, 0), found
 
+    def log_likelihood(self, free: Array, data: Any) -> Array:
+        """Log-probability of everything observed of one participant; minus infinity where an update fails.
+
+        Parameters
+        ----------
+        free : (parameter,)
+            Unconstrained.
+        data : tuple
+            Behaviour, network and response parameters.
+
+        Returns
+        -------
+        ()
+            Nats.
+        """
+        one, base, response = data
+        terms, found = self.terms(free, base, response, one)
+        return jnp.where(found.failure.node < 0, terms.sum(), -jnp.inf)
+
     def moments(self, found: Trajectory, one: Behaviour) -> Moment:
         """What the responses of one participant depend on, ``(time, ...)``."""
         return Moment(found.expected, one.previous, one.regressors)
@@ -163,7 +182,5 @@ class Task:
         ()
             Nats.
         """
-        one, base, response, mean, deviation = data
-        terms, found = self.terms(free, base, response, one)
-        prior = gaussian_surprise(free, mean, 1 / deviation**2).sum()
-        return jnp.where(found.failure.node < 0, terms.sum() - prior, -jnp.inf)
+        mean, deviation = data[3:]
+        return self.log_likelihood(free, data[:3]) - gaussian_surprise(free, mean, 1 / deviation**2).sum()

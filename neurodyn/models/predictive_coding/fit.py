@@ -10,13 +10,15 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
-from neurodyn.inference.predictive_coding.posteriors import update
-from neurodyn.inference.predictive_coding.predictions import Belief, Expected, predict
+from neurodyn.inference.predictive_coding.predictions import Belief, Expected
 from neurodyn.inference.predictive_coding.responses import CategoryOfInputs, Moment
 from neurodyn.inference.predictive_coding.tasks import Behaviour
+from neurodyn.inference.random import as_key
 from neurodyn.models.base import Fit, Prediction
 from neurodyn.models.predictive_coding import learning
+from neurodyn.models.predictive_coding.forecasting import forecasts, response_moments
 from neurodyn.models.predictive_coding.layout import Plan, Told, padded
+from neurodyn.models.predictive_coding.posterior import sampled
 from neurodyn.models.predictive_coding.simulation import simulated
 from neurodyn.models.verbs import HasAdapt, HasInfer, HasLogLikelihood, HasSimulate
 from neurodyn.recording import arrays
@@ -25,67 +27,6 @@ if TYPE_CHECKING:
     from neurodyn.models.predictive_coding.network import PredictiveCodingNetwork
 
 LOCAL = ("individual", "individual_covariance", "log_evidence")
-
-
-def _ahead(task: Any, free: jax.Array, data: tuple, posterior: Belief, horizon: int) -> Expected:
-    """Predictions of every step from the posteriors `horizon` steps before it, none observed between, one participant."""
-    one, base, response = data[:3]
-    parameters, _ = task.filled(free, base, response)
-    n_time, n_leaves = one.inputs.shape
-    before = Belief(
-        jnp.concatenate([parameters.initial_mean[None], posterior.mean]),
-        jnp.concatenate([parameters.initial_precision[None], posterior.precision]),
-    )
-
-    def forecast(step: jax.Array) -> Expected:
-        origin = jnp.maximum(step - horizon + 1, 0)
-        belief = jax.tree.map(lambda leaf: leaf[origin], before)
-        scaled = task.scaled_inputs
-        expected = predict(task.structure, parameters, belief, one.time_step[origin], scaled_inputs=scaled)
-        for further in range(1, horizon):
-            elapsed = one.time_step[jnp.minimum(origin + further - 1, n_time - 1)]
-            blank = update(
-                task.structure,
-                parameters,
-                belief,
-                expected,
-                jnp.zeros(n_leaves, one.inputs.dtype),
-                jnp.zeros(n_leaves, bool),
-                elapsed,
-                order=task.order,
-            )
-            later = predict(
-                task.structure,
-                parameters,
-                blank.belief,
-                one.time_step[jnp.minimum(origin + further, n_time - 1)],
-                scaled_inputs=scaled,
-            )
-            reached = origin + further <= step
-            belief = jax.tree.map(lambda new, old, r=reached: jnp.where(r, new, old), blank.belief, belief)
-            expected = jax.tree.map(lambda new, old, r=reached: jnp.where(r, new, old), later, expected)
-        return expected
-
-    return jax.vmap(forecast)(jnp.arange(n_time))
-
-
-def _moments(task: Any, free: jax.Array, moment: Moment, base: Any, response: Any) -> tuple:
-    """Mean and variance of the responses of all participants, ``(participant, time, ...)``."""
-
-    def one(free: jax.Array, moment: Moment) -> tuple:
-        _, values = task.filled(free, jax.tree.map(jnp.asarray, base), jnp.asarray(response, free.dtype))
-        return jax.vmap(lambda now: task.response.moments(now, task.structure, values))(moment)
-
-    return jax.vmap(one)(free, moment)
-
-
-_responses = jax.jit(_moments, static_argnums=0)
-_forecasts = jax.jit(
-    lambda task, free, data, posterior, horizon: jax.vmap(
-        lambda one, rest, belief: _ahead(task, one, rest, belief, horizon)
-    )(free, data, posterior),
-    static_argnums=(0, 4),
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,6 +56,44 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
             if slot.scale == "log":
                 found[:, number] = np.exp(found[:, number])
         return found.rename("value")
+
+    def sample(
+        self,
+        recording: xr.Dataset,
+        *,
+        key: int | jax.Array,
+        n_draws: int = 1000,
+        n_warmup: int = 500,
+        n_chains: int = 2,
+    ) -> xr.Dataset:
+        """Draw from the posterior by the no-U-turn sampler: every participant's, or with partial pooling everyone's at once.
+
+        Parameters
+        ----------
+        recording : xr.Dataset
+            The participants.
+        key : int or jax.Array
+            Randomness.
+        n_draws, n_warmup, n_chains : int
+            Draws of a chain, steps before them, and chains; chains begin about the mode.
+
+        Returns
+        -------
+        xr.Dataset
+            ``individual`` (unconstrained) and ``value`` (own units) ``(participant, chain, draw, parameter)``,
+            ``scale_reduction`` (above about 1.01 the chains have not mixed), ``effective_draws``, ``divergent``; with partial
+            pooling ``population_mean`` and ``population_deviation``.
+
+        Raises
+        ------
+        ModelError
+            If nothing is learnt, a size is too small, or blackjax is missing (``pip install "neurodyn[bayes]"``).
+
+        References
+        ----------
+        Hoffman & Gelman (2014), Journal of Machine Learning Research 15, 1593-1623.
+        """
+        return sampled(self, recording, as_key(key), n_draws, n_warmup, n_chains)
 
     def _prepared(self, recording: xr.Dataset) -> tuple[Told, Plan, Behaviour, np.ndarray]:
         """The recording as arrays, and the parameters of its participants."""
@@ -156,7 +135,11 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Log-probability of every response, or of every input given those before it."""
-        terms = self._beliefs(recording)[4][:, : recording.sizes["time"]]
+        _, plan, behaviour, individual = self._prepared(recording)
+        terms, valid = learning.everyones_terms(plan, behaviour, individual)
+        if not valid.all():
+            self._beliefs(recording)  # says where
+        terms = terms[:, : recording.sizes["time"]]
         reference = self._reference()
         if reference is not None:
             terms = terms - np.where(arrays(recording).mask[..., 0], np.log(reference[1]), 0)
@@ -189,7 +172,7 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
         moment = Moment(expected, jnp.asarray(previous), jnp.asarray(behaviour.regressors))
         free = jnp.asarray(individual, behaviour.inputs.dtype)
         mean, variance = (
-            np.asarray(part) for part in _responses(plan.task, free, moment, plan.base, plan.response)
+            np.asarray(part) for part in response_moments(plan.task, free, moment, plan.base, plan.response)
         )
         if rule.kind == "categorical":
             names = self._categories(recording, mean.shape[-1])
@@ -210,7 +193,7 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
         posterior = jax.tree.map(
             lambda leaf: jnp.pad(jnp.asarray(leaf), ((0, extra), (0, 0), (0, 0)), mode="edge"), posterior
         )
-        found = _forecasts(plan.task, jnp.asarray(free, data[0].inputs.dtype), data, posterior, horizon)
+        found = forecasts(plan.task, jnp.asarray(free, data[0].inputs.dtype), data, posterior, horizon)
         return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(individual)], found)
 
     def _categories(self, recording: xr.Dataset, n_options: int) -> tuple[str, ...]:

@@ -303,7 +303,7 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
 def padded(behaviour: Behaviour) -> Behaviour:
     """Behaviour with unobserved trials and participants added; elapsed times there are 1."""
     n_people, n_time = behaviour.response.shape
-    extra = ((0, -n_people % PEOPLE), (0, -n_time % TRIALS))
+    extra = ((0, -n_people % PEOPLE if n_people > 1 else 0), (0, -n_time % TRIALS))
 
     def wider(leaf: Any, fill: float) -> Any:
         return np.pad(np.asarray(leaf), extra + ((0, 0),) * (leaf.ndim - 2), constant_values=fill)

@@ -209,12 +209,25 @@ def refuse_failures(
 def everyones_beliefs(plan: Plan, behaviour: Behaviour, individual: np.ndarray) -> tuple[np.ndarray, Any]:
     """Terms of the log-likelihood ``(participant, time)`` and beliefs of all participants."""
     n_people = len(behaviour.response)
+    terms, found = _everyone(plan.task, *_told(plan, behaviour, individual))
+    return np.asarray(terms, float)[:n_people], jax.tree.map(lambda leaf: np.asarray(leaf)[:n_people], found)
+
+
+def everyones_terms(
+    plan: Plan, behaviour: Behaviour, individual: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Terms of the log-likelihood, and which participants' updates were all valid; the beliefs are not kept."""
+    n_people = len(behaviour.response)
+    terms, failing = _everyones_terms(plan.task, *_told(plan, behaviour, individual))
+    return np.asarray(terms, float)[:n_people], np.asarray(failing)[:n_people] < 0
+
+
+def _told(plan: Plan, behaviour: Behaviour, individual: np.ndarray) -> tuple[jax.Array, tuple]:
+    """Parameters and data of everyone, padded."""
     wide = padded(behaviour)
     data = prepared(plan, wide, plan.mean, plan.deviation)
-    rest = np.broadcast_to(plan.mean, (len(wide.response) - n_people, len(plan.mean)))
-    free = jnp.asarray(np.concatenate([individual, rest]), data[0].inputs.dtype)
-    terms, found = _everyone(plan.task, free, data[:3])
-    return np.asarray(terms, float)[:n_people], jax.tree.map(lambda leaf: np.asarray(leaf)[:n_people], found)
+    rest = np.broadcast_to(plan.mean, (len(wide.response) - len(individual), len(plan.mean)))
+    return jnp.asarray(np.concatenate([individual, rest]), data[0].inputs.dtype), data[:3]
 
 
 def _terms(task: Any, free: jax.Array, data: tuple) -> tuple[jax.Array, Any]:
@@ -222,4 +235,11 @@ def _terms(task: Any, free: jax.Array, data: tuple) -> tuple[jax.Array, Any]:
     return jax.vmap(lambda one, rest: task.terms(one, rest[1], rest[2], rest[0]))(free, data)
 
 
+def _terms_alone(task: Any, free: jax.Array, data: tuple) -> tuple[jax.Array, jax.Array]:
+    """The terms, and the node that fails first."""
+    terms, found = _terms(task, free, data)
+    return terms, found.failure.node
+
+
 _everyone = jax.jit(_terms, static_argnums=0)
+_everyones_terms = jax.jit(_terms_alone, static_argnums=0)
