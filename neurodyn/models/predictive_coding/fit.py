@@ -66,7 +66,7 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
         n_warmup: int = 500,
         n_chains: int = 2,
     ) -> xr.Dataset:
-        """Draw from the posterior by the no-U-turn sampler: every participant's, or with partial pooling everyone's at once.
+        """Draw from posteriors by the no-U-turn sampler: of each participant, or with partial pooling of all at once.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
         -------
         xr.Dataset
             ``individual`` (unconstrained) and ``value`` (own units) ``(participant, chain, draw, parameter)``,
-            ``scale_reduction`` (above about 1.01 the chains have not mixed), ``effective_draws``, ``divergent``; with partial
+            ``scale_reduction`` (above 1.01 chains have not mixed), ``effective_draws``, ``divergent``; with partial
             pooling ``population_mean`` and ``population_deviation``.
 
         Raises

@@ -52,9 +52,9 @@ def population_density(plan: Plan, n_people: int) -> Any:
     :math:`\theta_i = m + e^{s} z_i`, so that narrow populations are no funnel.
     """
     size = len(plan.names)
-    centre, width = plan.mean, plan.deviation
 
     def density(position: jax.Array, data: tuple) -> jax.Array:
+        centre, width = (jnp.asarray(one, position.dtype) for one in (plan.mean, plan.deviation))
         mean, log_deviation = position[:size], position[size : 2 * size]
         noise = position[2 * size :].reshape(n_people, size)
         free = mean + jnp.exp(log_deviation) * noise
