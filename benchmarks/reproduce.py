@@ -89,6 +89,7 @@ def predictive_coding_lines(full: bool) -> dict[str, Action]:
         "recovery": line("predictive_coding.recovery"),
         "human": line("predictive_coding.choices", "measure_human"),
         "mouse": line("predictive_coding.choices", "measure_mouse"),
+        "signal": line("predictive_coding.signal"),
     }
 
 
@@ -100,7 +101,6 @@ SYSTEMS = {
 # Lines that time nothing but themselves run two at a time, each in a process of its own, after the others; long first.
 SIDE_BY_SIDE = {
     "hmm": ("hcp", "gap", "haxby"),
-    "predictive-coding": (),
     "switching-glm": (
         "n100",
         "network",
@@ -111,7 +111,7 @@ SIDE_BY_SIDE = {
         "rat_motor",
         "mouse_choices",
     ),
-    "predictive-coding": ("recovery", "human", "mouse", "golden"),
+    "predictive-coding": ("recovery", "signal", "human", "mouse", "golden"),
 }
 
 
