@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "maps": ["plot_connectivity", "plot_state_means", "plot_transitions"],
         "couplings": ["plot_couplings"],
         "kernels": ["plot_basis", "plot_coupling_kernels"],
+        "hierarchies": ["plot_hierarchy"],
         "networks": ["plot_network"],
         "rasters": ["plot_raster_states"],
         "populations": ["plot_random_effects"],
