@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "couplings": ["plot_couplings"],
         "kernels": ["plot_basis", "plot_coupling_kernels"],
         "hierarchies": ["plot_hierarchy"],
+        "recoveries": ["plot_calibration", "plot_recovery"],
         "networks": ["plot_network"],
         "rasters": ["plot_raster_states"],
         "populations": ["plot_random_effects"],
