@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "maps": ["plot_connectivity", "plot_state_means", "plot_transitions"],
         "couplings": ["plot_couplings"],
         "kernels": ["plot_basis", "plot_coupling_kernels"],
+        "beliefs": ["plot_beliefs"],
         "hierarchies": ["plot_hierarchy"],
         "recoveries": ["plot_calibration", "plot_recovery"],
         "networks": ["plot_network"],
