@@ -77,8 +77,7 @@ def draw_responses(
     task: Task, values: Array, found: Trajectory, one: Behaviour, key: Array
 ) -> Float[Array, " time"]:
     """Responses to the inputs of one participant, each depending on the one drawn before."""
-    rule = task.response
-    assert rule is not None
+    rule = task.rule
 
     def step(previous: Array, now: tuple) -> tuple[Array, Array]:
         expected, regressors, key = now
@@ -124,8 +123,7 @@ def _act(
             task.structure, parameters, belief, behaviour.time_step[step], scaled_inputs=task.scaled_inputs
         )
         moment = Moment(stacked(expected), previous, behaviour.regressors[step])
-        assert task.response is not None
-        return expected, task.response.draw(key, moment, task.structure, values)
+        return expected, task.rule.draw(key, moment, task.structure, values)
 
     return jax.vmap(one)(free, data, belief, previous, keys)
 

@@ -118,6 +118,13 @@ class Task:
                 base = base._replace(**{slot.field: leaf})
         return base, response
 
+    @property
+    def rule(self) -> Response:
+        """The response, where there is one."""
+        if self.response is None:
+            raise ModelError("this network has no response; give it one.")
+        return self.response
+
     def run(self, parameters: Parameters, one: Behaviour) -> Trajectory:
         """Beliefs of one participant."""
         return run(
@@ -138,7 +145,7 @@ class Task:
         found = self.run(parameters, one)
         if self.response is None:
             return -surprise(self.structure, parameters, found, one.inputs, one.known).sum(axis=1), found
-        rule = self.response
+        rule = self.rule
         log_probability = jax.vmap(
             lambda now, given: rule.log_probability(now, self.structure, values, given)
         )(self.moments(found, one), one.response)

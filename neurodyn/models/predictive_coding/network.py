@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import numpy as np
@@ -13,6 +13,7 @@ from neurodyn.inference.predictive_coding.posteriors import ORDERS
 from neurodyn.models.base import Fit, Model, Trace
 from neurodyn.models.predictive_coding import learning
 from neurodyn.models.predictive_coding.fit import PredictiveCodingFit
+from neurodyn.models.predictive_coding.graphs import graph_of, network_of
 from neurodyn.models.predictive_coding.layout import (
     Plan,
     Told,
@@ -24,6 +25,9 @@ from neurodyn.models.predictive_coding.layout import (
 )
 from neurodyn.models.predictive_coding.parts import Belief, Input
 from neurodyn.models.predictive_coding.responses import RESPONSES, BinaryResponse, Response
+
+if TYPE_CHECKING:
+    import networkx
 
 POOLING = ("none", "partial")
 UNKNOWN = ("raise", "prior")
@@ -158,6 +162,63 @@ class PredictiveCodingNetwork(Model):
             The network on bare arrays.
         """
         return plan_of(self.nodes, self.response, self.update, self.scaled_inputs)
+
+    def graph(self) -> "networkx.DiGraph":
+        """The network as a graph, from parents to children.
+
+        Returns
+        -------
+        networkx.DiGraph
+            Nodes have a ``kind`` (of an input, or ``"belief"``), a ``level`` (0 of inputs, of beliefs one above the highest
+            child) and ``parameters`` (numbers and priors by name); edges a ``coupling`` (``"value"``, ``"volatility"`` or
+            ``"both"``) and a ``function``. The attribute ``settings`` of the graph holds the other hyperparameters.
+
+        Raises
+        ------
+        ModelError
+            If a belief names its value and volatility children in contradictory orders.
+
+        Examples
+        --------
+        >>> from neurodyn.models.predictive_coding import HGF
+        >>> HGF(3).graph().edges["x2", "x1"]
+        {'coupling': 'volatility', 'function': None}
+        """
+        return graph_of(self)
+
+    @classmethod
+    def from_graph(cls, graph: "networkx.DiGraph", **settings: Any) -> "PredictiveCodingNetwork":
+        """The network that a graph draws.
+
+        Parameters
+        ----------
+        graph : networkx.DiGraph
+            Nodes with a ``kind`` of `Input` are inputs, others beliefs; their further attributes are parameters. Edges
+            lead from parents to children and have a ``coupling``: ``"value"``, ``"volatility"`` or ``"both"``.
+        **settings
+            Hyperparameters other than the nodes, in place of those that the graph holds.
+
+        Returns
+        -------
+        PredictiveCodingNetwork
+            The network.
+
+        Raises
+        ------
+        ModelError
+            If a kind, attribute, coupling or setting is unknown, or the graph is no network.
+
+        Examples
+        --------
+        >>> import networkx
+        >>> from neurodyn.models.predictive_coding import Normal
+        >>> graph = networkx.DiGraph([("x1", "u", {"coupling": "value"})])
+        >>> graph.nodes["u"]["kind"] = "binary"
+        >>> graph.nodes["x1"]["tonic_volatility"] = Normal(-4.0, 2.0)
+        >>> PredictiveCodingNetwork.from_graph(graph).plan().names
+        ('x1.tonic_volatility',)
+        """
+        return network_of(cls, graph, settings)
 
     def input_units(self, units: Iterable[object]) -> list[int]:
         """The input that every unit of a recording holds, where there is no response.

@@ -52,7 +52,8 @@ def recover(
         On the unconstrained scale (logarithms of what is above 0) ``true``, ``estimate``, ``deviation`` (posterior, Laplace)
         and ``rank`` (posterior probability below the truth), all ``(participant, parameter)``, and ``correlation``,
         ``slope`` (of the estimate on the truth), ``coverage`` (share of truths in the central 90 per cent) and
-        ``uniformity`` (p of a Kolmogorov-Smirnov test of the ranks) by ``parameter``.
+        ``uniformity`` (p of a Kolmogorov-Smirnov test of the ranks) by ``parameter``; the coordinate ``scale`` says which
+        are logarithms (``"log"``).
 
     Raises
     ------
@@ -106,7 +107,7 @@ def recover(
     covariance = order["individual_covariance"].values
     deviation = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0))
     rank = scipy.stats.norm.cdf((true - estimate) / np.maximum(deviation, 1e-12))
-    slopes = [scipy.stats.linregress(true[:, n], estimate[:, n]).slope for n in range(len(plan.names))]
+    slopes = [np.polyfit(true[:, n], estimate[:, n], 1)[0] for n in range(len(plan.names))]
     both = [np.corrcoef(true[:, n], estimate[:, n])[0, 1] for n in range(len(plan.names))]
     pairs = ("participant", "parameter")
     return xr.Dataset(
@@ -120,7 +121,11 @@ def recover(
             "coverage": ("parameter", ((rank > 0.05) & (rank < 0.95)).mean(axis=0)),
             "uniformity": ("parameter", [scipy.stats.kstest(column, "uniform").pvalue for column in rank.T]),
         },
-        coords={"participant": labels, "parameter": list(plan.names)},
+        coords={
+            "participant": labels,
+            "parameter": list(plan.names),
+            "scale": ("parameter", [slot.scale for slot in plan.task.slots]),
+        },
     )
 
 

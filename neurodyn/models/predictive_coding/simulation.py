@@ -151,8 +151,9 @@ def _to_inputs(
     covariates = _as_mapping(covariates)
     empty = np.zeros((len(labels), n_time, 1))
     response = fit.model.response
-    assert response is not None
-    carrier = make(empty, kind=response.kind, unit=fit.units, covariates=covariates, time_unit="trial")
+    carrier = make(
+        empty, kind=fit.parameters["kind"].values, unit=fit.units, covariates=covariates, time_unit="trial"
+    )
     behaviour = told_of(fit.model.inputs, carrier, response, fit.model.name).behaviour
     behaviour = behaviour._replace(previous=np.full(empty.shape[:2], -1, behaviour.inputs.dtype))  # type: ignore[arg-type]
     values, data = _data(plan, behaviour, free)
