@@ -93,7 +93,7 @@ comparison = neurodyn.compare(
 report.plot_scores(comparison, metrics=["bits_per_choice"])
 
 # %%
-# Compare the two filters first: their difference is what the belief about volatility predicts of this volunteer, and where it
+# Compare the two filters first: their difference is what the belief about volatility predicts of this volunteer. Where it
 # is smaller than its interval, these choices do not show that volatility was tracked, however well the beliefs above look.
 # Then look upwards. On the volunteer's choices the regression on the last outcomes and the delta rule stand above both
 # filters: the shorter story predicts at least as well.
