@@ -71,8 +71,11 @@ def find_modes(
     """
 
     def local(parameters: Array, one: Any) -> tuple[Array, Array, Array]:
-        value, gradient = jax.value_and_grad(log_density)(parameters, one)
-        hessian = jax.hessian(log_density)(parameters, one)
+        def slope(parameters: Array) -> tuple[Array, tuple[Array, Array]]:
+            value, gradient = jax.value_and_grad(log_density)(parameters, one)
+            return gradient, (value, gradient)
+
+        hessian, (value, gradient) = jax.jacfwd(slope, has_aux=True)(parameters)
         return value, gradient, -(hessian + hessian.T) / 2
 
     everywhere = jax.vmap(local)

@@ -14,7 +14,7 @@ import xarray as xr
 from neurodyn.errors import ModelError
 from neurodyn.inference.random import as_key
 from neurodyn.models.base import Fit, align_units
-from neurodyn.recording import arrays, check
+from neurodyn.recording import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,8 +30,8 @@ class HasLogLikelihood(Fit):
 
     def _exact_terms(self, recording: xr.Dataset) -> np.ndarray:
         """Which terms are exact, shape ``(trial, time)``."""
-        _, mask = arrays(recording)
-        return np.full(mask.shape[:2], self.likelihood_kind == "exact")
+        shape = (recording.sizes.get("trial", 1), recording.sizes["time"])
+        return np.full(shape, self.likelihood_kind == "exact")
 
     def _likelihood_attrs(self, recording: xr.Dataset) -> dict[str, str]:
         """Kind and space of the likelihood of this recording."""
@@ -87,8 +87,8 @@ class HasLogLikelihood(Fit):
         dims = tuple(dim for dim in activity.dims if dim != "unit")
         coords = {name: coord for name, coord in activity.coords.items() if set(coord.dims) <= set(dims)}
         values, exact = (terms, exact) if "trial" in dims else (terms[0], exact[0])
-        result = xr.DataArray(values, dims=dims, coords=coords, name="log_likelihood", attrs=attrs)
-        return result.assign_coords(exact=(dims, exact))
+        coords["exact"] = (dims, exact)
+        return xr.DataArray(values, dims=dims, coords=coords, name="log_likelihood", attrs=attrs)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

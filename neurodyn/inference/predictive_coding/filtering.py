@@ -6,16 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from neurodyn.inference.predictive_coding.posteriors import update
-from neurodyn.inference.predictive_coding.predictions import (
-    NEAR,
-    Belief,
-    Expected,
-    Parameters,
-    predict,
-    stacked,
-)
+from neurodyn.inference.predictive_coding.predictions import NEAR, Belief, Expected, Parameters, stacked
+from neurodyn.inference.predictive_coding.sequences import Steps, loop, states
 from neurodyn.inference.predictive_coding.structure import Structure
+
+LONG = 2048  # trials from which on a sequence is more likely alone than one of many
 
 
 class Failure(NamedTuple):
@@ -81,28 +76,16 @@ def run(
     Trajectory
         Beliefs; from the first failure on they are predictions at the nodes that fail.
     """
-
-    nodes = range(len(structure.nodes))
-    nowhere = jnp.asarray(-1)
-
-    # One scalar a node is carried and given out: the compiler fuses them, and drops what nobody reads.
-    def step(carry: tuple[Belief, Array, Array], now: tuple) -> tuple[tuple[Belief, Array, Array], tuple]:
-        belief, failing, since = carry
-        value, seen, elapsed, number = now
-        expected = predict(structure, parameters, belief, elapsed, scaled_inputs=scaled_inputs)
-        found = update(structure, parameters, belief, expected, value, seen, elapsed, order=order)
-        first = nowhere
-        for node in reversed(nodes):
-            first = jnp.where(found.failed[node], node, first)
-        begins = (failing < 0) & (first >= 0)
-        failing, since = jnp.where(begins, first, failing), jnp.where(begins, number, since)
-        return (found.belief, failing, since), (found.belief, expected, found.computed, found.observed)
-
-    start = Belief(tuple(parameters.initial_mean), tuple(parameters.initial_precision))
-    along = (inputs, known, time_step, jnp.arange(len(inputs)))
-    (_, failing, since), found = jax.lax.scan(step, (start, nowhere, nowhere), along)
-    posterior, expected = stacked(found[0]), stacked(found[1])
-    computed, observed = (jnp.stack(part, axis=-1) for part in found[2:])
+    steps = Steps(structure, order, scaled_inputs)
+    if len(inputs) < LONG:
+        _, expected, found, failing, since = loop(
+            steps, parameters, inputs, known, time_step, remembered=False
+        )
+    else:
+        before, failing, since = states(steps, parameters, inputs, known, time_step)
+        expected, found = jax.vmap(lambda *now: steps(parameters, *now)[1:])(before, inputs, known, time_step)
+    expected, posterior = stacked(expected), stacked(found.belief)
+    computed, observed = (jnp.stack(part, axis=-1) for part in (found.computed, found.observed))
     failure = Failure(
         failing,
         since,
@@ -122,7 +105,7 @@ def gaussian_surprise(value: Array, mean: Array, precision: Array) -> Array:
 def binary_surprise(value: Array, chance: Array) -> Array:
     """-log p of 0 or 1."""
     chance = jnp.clip(chance, NEAR, 1 - NEAR)
-    return -jnp.where(value > 0.5, jnp.log(chance), jnp.log1p(-chance))
+    return -jnp.log(jnp.where(value > 0.5, chance, 1 - chance))
 
 
 def finite_binary_surprise(value: Array, chance: Array, precision: Array) -> Array:

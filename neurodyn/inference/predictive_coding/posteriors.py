@@ -18,7 +18,7 @@ from neurodyn.inference.predictive_coding.structure import Structure
 from neurodyn.inference.predictive_coding.unbounded import unbounded_posterior
 
 ORDERS = ("standard", "ehgf", "unbounded")
-LARGEST_PRECISION = 1e10
+LEAST_VARIANCE = 1e-10
 
 
 class Updated(NamedTuple):
@@ -49,6 +49,14 @@ class _Errors(NamedTuple):
     volatility: Array
 
 
+def _only_child(structure: Structure, node: int) -> bool:
+    """Whether a node has one child."""
+    return (
+        sum(len(structure.links(edges, parent=node)) for edges in (structure.value, structure.volatility))
+        == 1
+    )
+
+
 def _value_terms(
     structure: Structure,
     parameters: Parameters,
@@ -60,6 +68,7 @@ def _value_terms(
 ) -> tuple[Array, Array]:
     """What value children add to a node's precision, and to its precision times mean, derivatives taken at `at`."""
     precision = weighted = jnp.zeros_like(at)
+    alone = _only_child(structure, node)
     for edge, child in structure.links(structure.value, parent=node):
         kappa, kind = parameters.value_coupling[edge], structure.nodes[child].kind
         error = errors[child].value
@@ -75,9 +84,14 @@ def _value_terms(
             certainty = expected.precision[child]
             more = certainty * (kappa**2 * slope**2 - kappa * bend * error)
             pull = kappa * certainty * slope * error
-        precision = precision + jnp.where(observed[child], more, 0)
-        weighted = weighted + jnp.where(observed[child], pull, 0)
+        precision = precision + _if_seen(observed[child], more, alone)
+        weighted = weighted + _if_seen(observed[child], pull, alone)
     return precision, weighted
+
+
+def _if_seen(seen: Array, term: Array, alone: bool) -> Array:
+    """A child's term, 0 where it was not observed; of an only child the node itself sees to that."""
+    return term if alone else jnp.where(seen, term, 0)
 
 
 def _volatility_terms(
@@ -90,13 +104,14 @@ def _volatility_terms(
 ) -> tuple[Array, Array]:
     """What volatility children add to a node's precision, and to its precision times mean."""
     precision = weighted = jnp.zeros_like(expected.mean[node])
+    alone = _only_child(structure, node)
     for edge, child in structure.links(structure.volatility, parent=node):
         kappa, share = parameters.volatility_coupling[edge], expected.share[child]
         surprise = errors[child].volatility
         scaled = kappa * share
         more = scaled**2 / 2 + scaled**2 * surprise - kappa**2 * share * surprise / 2
-        precision = precision + jnp.where(observed[child], more, 0)
-        weighted = weighted + jnp.where(observed[child], scaled * surprise / 2, 0)
+        precision = precision + _if_seen(observed[child], more, alone)
+        weighted = weighted + _if_seen(observed[child], scaled * surprise / 2, alone)
     return precision, weighted
 
 
@@ -110,6 +125,7 @@ def update(
     time_step: Array,
     *,
     order: str,
+    guarded: bool = True,
 ) -> Updated:
     r"""Posteriors from the leaves to the roots.
 
@@ -140,6 +156,9 @@ def update(
     order : {"standard", "ehgf", "unbounded"}
         How a node with a volatility child is updated: precision before mean; mean first, with the predicted precision; or
         by two expansions of the exact posterior, blended.
+    guarded : bool
+        Whether a node whose update is not valid keeps its prediction; if not, steps are quicker and those after an
+        invalid update mean nothing.
 
     Returns
     -------
@@ -148,13 +167,14 @@ def update(
     """
     n_nodes = len(structure.nodes)
     zero = jnp.zeros_like(time_step)
-    mean, precision = [zero] * n_nodes, [zero] * n_nodes
+    mean, variance = [zero] * n_nodes, [zero] * n_nodes
     computed, failed = [zero] * n_nodes, [jnp.zeros((), bool)] * n_nodes
     errors: dict[int, _Errors] = {}
     observed: dict[int, Array] = {}
     place = {node: position for position, node in enumerate(structure.leaves)}
     for node in reversed(structure.down):
-        kind, predicted, certainty = structure.nodes[node].kind, expected.mean[node], expected.precision[node]
+        kind, predicted = structure.nodes[node].kind, expected.mean[node]
+        certainty, spread = expected.precision[node], expected.variance[node]
         moves = (expected.variance_step[node] > 0) & (expected.log_volatility[node] <= HIGHEST)
         above = structure.links(structure.volatility, child=node)
         if node in place:
@@ -167,7 +187,7 @@ def update(
                 value = jax.nn.sigmoid(jnp.log(predicted) - jnp.log1p(-predicted) + odds)
                 value = jnp.where(seen, value, predicted)
             mean[node] = jnp.where(seen, inputs[place[node]], predicted) if kind != "finite_binary" else value
-            precision[node] = computed[node] = fixed
+            computed[node], variance[node] = fixed, 1 / fixed
             observed[node] = seen
             failed[node] = ~moves & seen if above else jnp.zeros((), bool)
         else:
@@ -177,45 +197,51 @@ def update(
             for _, child in (*children, *below):
                 seen = seen | observed[child]
             terms = (structure, parameters, expected, node, errors, observed)
+            pull = new_mean = None
             if order == "unbounded" and below:
                 first_edge, first = below[0]
-                new_mean, new_precision = unbounded_posterior(
+                new_mean, computed[node] = unbounded_posterior(
                     predicted,
                     certainty,
                     parameters.volatility_coupling[first_edge],
                     parameters.tonic_volatility[first],
                     time_step,
-                    1 / before.precision[first],
-                    1 / precision[first] + (mean[first] - expected.mean[first]) ** 2,
+                    before.variance[first],
+                    variance[first] + (mean[first] - expected.mean[first]) ** 2,
                     expected.precision[first],
                 )
+                growth = spread * computed[node]
             else:
                 from_volatility = _volatility_terms(*terms)
                 more, pull = _value_terms(*terms, before.mean[node])
+                pull = pull + from_volatility[1]
                 if order == "ehgf" and below:
-                    new_mean = predicted + (pull + from_volatility[1]) / certainty
+                    new_mean = predicted + spread * pull
                     more, _ = _value_terms(*terms, new_mean)
-                    new_precision = certainty + more + from_volatility[0]
-                else:
-                    new_precision = certainty + more + from_volatility[0]
-                    safe = jnp.where(new_precision > 0, new_precision, certainty)
-                    new_mean = predicted + (pull + from_volatility[1]) / safe
-            drift = parameters.tonic_volatility[node] + sum(
-                (parameters.volatility_coupling[edge] * before.mean[parent] for edge, parent in above), zero
-            )
-            alone = 1 / (1 / before.precision[node] + time_step * jnp.exp(jnp.minimum(drift, HIGHEST)))
-            valid = (new_precision > 0) & jnp.isfinite(new_mean) & moves
+                more = more + from_volatility[0]
+                computed[node], growth = certainty + more, 1 + spread * more
+            # The precision grows by this factor.
+            new_variance = spread / (jnp.where(growth > 0, growth, 1) if guarded else growth)
+            if new_mean is None:
+                new_mean = predicted + new_variance * pull
+            valid = (growth > 0) & jnp.isfinite(new_mean) & moves
             failed[node] = seen & ~valid
-            computed[node] = jnp.where(seen, new_precision, alone)
-            kept = jnp.where(valid, jnp.minimum(new_precision, LARGEST_PRECISION), certainty)
-            precision[node] = jnp.where(seen, kept, jnp.minimum(alone, LARGEST_PRECISION))
-            mean[node] = jnp.where(seen & valid, new_mean, predicted)
+            alone = spread
+            if above:
+                drift = parameters.tonic_volatility[node] + sum(
+                    parameters.volatility_coupling[edge] * before.mean[parent] for edge, parent in above
+                )
+                alone = before.variance[node] + time_step * jnp.exp(jnp.minimum(drift, HIGHEST))
+            if guarded:
+                new_variance = jnp.where(valid, new_variance, spread)
+            variance[node] = jnp.maximum(jnp.where(seen, new_variance, alone), LEAST_VARIANCE)
+            mean[node] = jnp.where(seen & valid if guarded else seen, new_mean, predicted)
             observed[node] = seen
         error = mean[node] - predicted
-        spread = certainty / precision[node] + certainty * error**2 - 1
-        errors[node] = _Errors(error, spread / max(len(above), 1))
+        excess = (variance[node] + error**2) * certainty - 1
+        errors[node] = _Errors(error, excess / max(len(above), 1))
     return Updated(
-        Belief(tuple(mean), tuple(precision)),
+        Belief(tuple(mean), tuple(1 / width for width in variance), tuple(variance)),
         tuple(computed),
         tuple(failed),
         tuple(observed[node] for node in range(n_nodes)),

@@ -39,10 +39,11 @@ class Parameters(NamedTuple):
 
 
 class Belief(NamedTuple):
-    """Posterior of every node."""
+    """Posterior of every node; steps pass on the variance, which needs fewer divisions than the precision."""
 
     mean: PerNode
     precision: PerNode
+    variance: PerNode
 
 
 class Expected(NamedTuple):
@@ -50,8 +51,8 @@ class Expected(NamedTuple):
 
     Parameters
     ----------
-    mean, precision : (node,)
-        :math:`\hat\mu, \hat\pi`.
+    mean, precision, variance : (node,)
+        :math:`\hat\mu, \hat\pi, 1/\hat\pi`.
     variance_step : (node,)
         :math:`\Omega`, what a step adds to the variance.
     share : (node,)
@@ -62,6 +63,7 @@ class Expected(NamedTuple):
 
     mean: PerNode
     precision: PerNode
+    variance: PerNode
     variance_step: PerNode
     share: PerNode
     log_volatility: PerNode
@@ -113,7 +115,7 @@ def predict(
     """
     n_nodes = len(structure.nodes)
     mean: list[Array] = [jnp.zeros(())] * n_nodes
-    precision, step = list(mean), list(mean)
+    precision, variance, step = list(mean), list(mean), list(mean)
     log_volatility = list(mean)
     one = jnp.ones_like(time_step)
     for node in structure.down:
@@ -123,6 +125,7 @@ def predict(
             total = sum((mean[parent] for _, parent in parents), jnp.zeros_like(time_step))
             mean[node] = jnp.clip(jax.nn.sigmoid(total), NEAR, 1 - NEAR)
             precision[node], step[node] = parameters.initial_precision[node], 0 * one
+            variance[node] = 1 / precision[node]
             log_volatility[node] = 0 * one
             continue
         drive = parameters.tonic_drift[node] + sum(
@@ -137,12 +140,13 @@ def predict(
             mean[node] = (time_step if scaled_inputs else one) * drive
             noise = 1 / parameters.initial_precision[node]
             step[node] = time_step * jnp.exp(jnp.minimum(volatility, HIGHEST)) if above else 0 * one
-            precision[node] = 1 / (noise + step[node])
+            variance[node] = noise + step[node]
         else:
             mean[node] = parameters.autoconnection[node] * belief.mean[node] + time_step * drive
             volatility = parameters.tonic_volatility[node] + volatility
             step[node] = time_step * jnp.exp(jnp.minimum(volatility, HIGHEST))
-            precision[node] = 1 / (1 / belief.precision[node] + step[node])
+            variance[node] = belief.variance[node] + step[node]
+        precision[node] = 1 / variance[node]
         log_volatility[node] = volatility
     share = (one_step * certainty for one_step, certainty in zip(step, precision, strict=True))
-    return Expected(*(tuple(field) for field in (mean, precision, step, share, log_volatility)))
+    return Expected(*(tuple(field) for field in (mean, precision, variance, step, share, log_volatility)))

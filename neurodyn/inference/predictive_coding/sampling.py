@@ -17,6 +17,12 @@ from neurodyn.inference.predictive_coding.tasks import Behaviour, Task
 Environment = Callable[[int, float, np.random.Generator], object]
 
 
+def beginning(parameters: Parameters) -> Belief:
+    """Beliefs before the first step."""
+    mean, precision = parameters.initial_mean, parameters.initial_precision
+    return Belief(tuple(mean), tuple(precision), tuple(1 / precision))
+
+
 def draw_leaves(
     structure: Structure, parameters: Parameters, expected: Expected, key: Array
 ) -> Float[Array, " leaf"]:
@@ -69,7 +75,7 @@ def draw_inputs(
         found = update(task.structure, parameters, belief, expected, value, seen, elapsed, order=task.order)
         return found.belief, value
 
-    start = Belief(tuple(parameters.initial_mean), tuple(parameters.initial_precision))
+    start = beginning(parameters)
     return jax.lax.scan(step, start, (time_step, jax.random.split(key, len(time_step))))[1]
 
 
@@ -191,7 +197,7 @@ def in_environment(
 
     def begin(free: Array, rest: tuple) -> Belief:
         parameters = task.filled(free, rest[1], rest[2])[0]
-        return Belief(tuple(parameters.initial_mean), tuple(parameters.initial_precision))
+        return beginning(parameters)
 
     belief = jax.jit(jax.vmap(begin))(free, data)
     previous = jnp.full(n_people, -1, dtype)

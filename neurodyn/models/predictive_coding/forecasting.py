@@ -18,6 +18,7 @@ def _ahead(task: Any, free: jax.Array, data: tuple, posterior: Belief, horizon: 
     before = Belief(
         jnp.concatenate([parameters.initial_mean[None], posterior.mean]),
         jnp.concatenate([parameters.initial_precision[None], posterior.precision]),
+        jnp.concatenate([1 / parameters.initial_precision[None], posterior.variance]),
     )
 
     def forecast(step: jax.Array) -> Expected:

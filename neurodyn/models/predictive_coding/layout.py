@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import xarray as xr
 
@@ -240,7 +240,7 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
     sources = [node.source for node in inputs if node.source is not None]
     given = covariate_arrays(recording, sources)
     n_people, n_time = values.shape[:2]
-    dtype = jnp.zeros(0, values.dtype).dtype
+    dtype = jax.dtypes.canonicalize_dtype(values.dtype)
     columns, seen, covariate = [], [], 0
     for node, unit in zip(inputs, units, strict=True):
         if unit >= 0:
@@ -252,8 +252,9 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
         column = np.where(known, np.broadcast_to(column, (n_people, n_time)), 0)
         if node.category is not None:
             column = np.where(known, column == node.category, 0)
-        if node.kind == "binary" and not np.isin(column[known], (0, 1)).all():
-            where = np.argwhere(known & ~np.isin(column, (0, 1)))[0]
+        strange = (column != 0) & (column != 1)  # what is not known is 0
+        if node.kind == "binary" and strange.any():
+            where = np.argwhere(strange)[0]
             raise RecordingError(
                 f"{name}: the binary input {node.name!r} is {column[tuple(where)]:g} at participant {int(where[0])}, trial "
                 f"{int(where[1])}; binary inputs are 0 or 1 (NaN where nothing was seen)."
@@ -303,10 +304,14 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
 def padded(behaviour: Behaviour) -> Behaviour:
     """Behaviour with unobserved trials and participants added; elapsed times there are 1."""
     n_people, n_time = behaviour.response.shape
-    extra = ((0, -n_people % PEOPLE if n_people > 1 else 0), (0, -n_time % TRIALS))
+    extra = -n_people % PEOPLE if n_people > 1 else 0, -n_time % TRIALS
+    if extra == (0, 0):
+        return behaviour
 
     def wider(leaf: Any, fill: float) -> Any:
-        return np.pad(np.asarray(leaf), extra + ((0, 0),) * (leaf.ndim - 2), constant_values=fill)
+        wide = np.full((n_people + extra[0], n_time + extra[1], *leaf.shape[2:]), fill, leaf.dtype)
+        wide[:n_people, :n_time] = leaf
+        return wide
 
     return Behaviour(
         *(wider(leaf, 1 if name == "time_step" else 0) for name, leaf in behaviour._asdict().items())

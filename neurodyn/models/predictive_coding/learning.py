@@ -8,7 +8,7 @@ import numpy as np
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.modes import Modes, find_modes
-from neurodyn.inference.predictive_coding.filtering import Failure
+from neurodyn.inference.predictive_coding.filtering import LONG, Failure
 from neurodyn.inference.predictive_coding.predictions import HIGHEST
 from neurodyn.inference.predictive_coding.tasks import Behaviour
 from neurodyn.models.predictive_coding.layout import Plan, padded
@@ -54,13 +54,12 @@ def prepared(plan: Plan, behaviour: Behaviour, mean: np.ndarray, deviation: np.n
     n_people = len(behaviour.response)
     dtype = behaviour.inputs.dtype
 
-    def everyone(array: Any) -> jax.Array:
-        array = jnp.asarray(array, dtype)
-        return jnp.broadcast_to(array, (n_people, *array.shape))
+    def everyone(array: Any) -> np.ndarray:
+        array = np.asarray(array, dtype)
+        return np.broadcast_to(array, (n_people, *array.shape))
 
-    one = Behaviour(*(jnp.asarray(leaf) for leaf in behaviour))
     return (
-        one,
+        behaviour,
         jax.tree.map(everyone, plan.base),
         everyone(plan.response),
         everyone(mean),
@@ -222,17 +221,24 @@ def everyones_terms(
     return np.asarray(terms, float)[:n_people], np.asarray(failing)[:n_people] < 0
 
 
-def _told(plan: Plan, behaviour: Behaviour, individual: np.ndarray) -> tuple[jax.Array, tuple]:
+def _told(plan: Plan, behaviour: Behaviour, individual: np.ndarray) -> tuple[np.ndarray, tuple]:
     """Parameters and data of everyone, padded."""
     wide = padded(behaviour)
     data = prepared(plan, wide, plan.mean, plan.deviation)
     rest = np.broadcast_to(plan.mean, (len(wide.response) - len(individual), len(plan.mean)))
-    return jnp.asarray(np.concatenate([individual, rest]), data[0].inputs.dtype), data[:3]
+    return np.concatenate([individual, rest]).astype(data[0].inputs.dtype), data[:3]
 
 
-def _terms(task: Any, free: jax.Array, data: tuple) -> tuple[jax.Array, Any]:
-    """Of all participants."""
-    return jax.vmap(lambda one, rest: task.terms(one, rest[1], rest[2], rest[0]))(free, data)
+def _terms(task: Any, free: Any, data: tuple) -> tuple[jax.Array, Any]:
+    """Of all participants, side by side, or where sequences are long one after the other."""
+
+    def one(of: tuple) -> tuple[jax.Array, Any]:
+        free, (behaviour, base, response) = of
+        return task.terms(free, base, response, behaviour)
+
+    if data[0].response.shape[1] >= LONG:
+        return jax.lax.map(one, (free, data))
+    return jax.vmap(one)((free, data))
 
 
 def _terms_alone(task: Any, free: jax.Array, data: tuple) -> tuple[jax.Array, jax.Array]:

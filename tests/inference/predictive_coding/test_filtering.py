@@ -8,6 +8,7 @@ from golden_networks import BINARY3, BOTH, CONTINUOUS2, parameters, settings
 from scipy.special import lambertw
 
 from neurodyn.errors import ModelError
+from neurodyn.inference.predictive_coding import filtering
 from neurodyn.inference.predictive_coding.filtering import (
     finite_binary_surprise,
     gaussian_surprise,
@@ -78,6 +79,56 @@ def test_missing_inputs_teach_nothing_whatever_stands_in_their_place(order):
     assert not runs[0].observed[20:30].any()
     np.testing.assert_allclose(posterior.mean[20:30, 1], posterior.mean[19, 1], rtol=1e-6)
     assert (np.diff(posterior.precision[19:30, 1:], axis=0) < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("case", "order", "length"),
+    [
+        ("binary3", "ehgf", 400),
+        ("binary3", "unbounded", 150),
+        ("value_and_volatility_parent", "standard", 150),
+        ("continuous3_timesteps", "ehgf", 400),  # an update fails
+    ],
+)
+def test_long_sequences_are_filtered_and_differentiated_as_short_ones(monkeypatch, case, order, length):
+    with jax.enable_x64(True):
+        structure, learnt, inputs, steps = settings(case)
+        inputs, steps = jnp.asarray(inputs)[:length, None], jnp.asarray(steps)[:length]
+        fails = case == "continuous3_timesteps"
+        known = jnp.asarray((np.arange(length) % 7 != 3) | fails)[:, None]
+
+        def everything():
+            options = {"order": order, "scaled_inputs": fails}
+            found = jax.jit(lambda p: run(structure, p, inputs, known, steps, **options))(learnt)
+            slope = jax.jit(jax.grad(lambda p: total(structure, p, inputs, known, order, steps)))(learnt)
+            return jax.tree.map(np.asarray, (found, slope))
+
+        short, short_slope = everything()
+        monkeypatch.setattr(filtering, "LONG", 1)
+        long, long_slope = everything()
+    assert (int(short.failure.node) >= 0) == fails
+    jax.tree.map(lambda one, two: np.testing.assert_allclose(one, two, rtol=1e-7, atol=1e-9), long, short)
+    if not fails:
+        jax.tree.map(
+            lambda one, two: np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-7),
+            long_slope,
+            short_slope,
+        )
+
+
+def test_curvature_of_a_long_sequence_is_that_of_a_short_one(monkeypatch):
+    with jax.enable_x64(True):
+        structure, learnt, inputs, _ = settings("binary3")
+        inputs, known = jnp.asarray(inputs)[:80, None], jnp.ones((80, 1), bool)
+
+        def curvature():
+            return jax.hessian(
+                lambda omega: total(structure, learnt._replace(tonic_volatility=omega), inputs, known, "ehgf")
+            )(learnt.tonic_volatility)
+
+        short = np.asarray(curvature())
+        monkeypatch.setattr(filtering, "LONG", 1)
+        np.testing.assert_allclose(curvature(), short, rtol=1e-8, atol=1e-10)
 
 
 def test_two_steps_of_one_are_one_step_of_two_where_nothing_was_observed():

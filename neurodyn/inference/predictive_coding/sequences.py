@@ -1,0 +1,230 @@
+r"""The loop over a long sequence, and its derivative.
+
+Only the loop itself is sequential: it carries means and variances of the inner nodes and nothing else, which compilers
+turn into one small kernel. With :math:`s_t = F_t(s_{t-1}, \theta)`, the derivative needs only the local ones, taken for
+all steps at once, and a linear recursion,
+
+.. math:: \dot s_t = \frac{\partial F_t}{\partial s} \dot s_{t-1} + \frac{\partial F_t}{\partial\theta} \dot\theta,
+
+whose transpose is the reverse mode: no step's intermediate values are kept.
+"""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from neurodyn.inference.predictive_coding.posteriors import Updated, update
+from neurodyn.inference.predictive_coding.predictions import Belief, Expected, Parameters, predict
+from neurodyn.inference.predictive_coding.structure import Structure
+
+State = tuple[Array, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """What a step does, apart from numbers.
+
+    Parameters
+    ----------
+    structure : Structure
+        The network.
+    order : {"standard", "ehgf", "unbounded"}
+        Order of updates.
+    scaled_inputs : bool
+        Whether predictions of input leaves are multiplied by the elapsed time.
+    """
+
+    structure: Structure
+    order: str = "ehgf"
+    scaled_inputs: bool = False
+
+    @property
+    def inner(self) -> tuple[int, ...]:
+        """Nodes whose beliefs a step hands on."""
+        return tuple(node for node in range(len(self.structure.nodes)) if node not in self.structure.leaves)
+
+    def start(self, parameters: Parameters) -> State:
+        """Beliefs before the first step: means, then variances of the inner nodes."""
+        means = tuple(parameters.initial_mean[node] for node in self.inner)
+        return means + tuple(1 / parameters.initial_precision[node] for node in self.inner)
+
+    def belief(self, parameters: Parameters, state: State) -> Belief:
+        """Beliefs of all nodes."""
+        count = len(self.inner)
+        mean, variance = list(parameters.initial_mean), list(1 / parameters.initial_precision)
+        for position, node in enumerate(self.inner):
+            mean[node], variance[node] = state[position], state[count + position]
+        return Belief(tuple(mean), tuple(1 / width for width in variance), tuple(variance))
+
+    def __call__(
+        self,
+        parameters: Parameters,
+        state: State,
+        value: Float[Array, " leaf"],
+        seen: Bool[Array, " leaf"],
+        elapsed: Float[Array, ""],
+        guarded: bool = True,
+    ) -> tuple[State, Expected, Updated]:
+        """One step: the state after it, the predictions of all nodes, and what the update found."""
+        belief = self.belief(parameters, state)
+        expected = predict(self.structure, parameters, belief, elapsed, scaled_inputs=self.scaled_inputs)
+        found = update(
+            self.structure,
+            parameters,
+            belief,
+            expected,
+            value,
+            seen,
+            elapsed,
+            order=self.order,
+            guarded=guarded,
+        )
+        after = tuple(found.belief.mean[node] for node in self.inner)
+        return after + tuple(found.belief.variance[node] for node in self.inner), expected, found
+
+
+class Run(NamedTuple):
+    """What a loop over a sequence found.
+
+    Parameters
+    ----------
+    before : State
+        Beliefs before every step, arrays of one number a step.
+    expected, found : Expected and Updated
+        Predictions and updates, fields tuples of one array a node.
+    failing, since : ()
+        The first node whose update failed, and its step; -1 where none did.
+    """
+
+    before: State
+    expected: Expected
+    found: Updated
+    failing: Int[Array, ""]
+    since: Int[Array, ""]
+
+
+def loop(
+    steps: Steps,
+    parameters: Parameters,
+    inputs: Float[Array, "time leaf"],
+    known: Bool[Array, "time leaf"],
+    time_step: Float[Array, " time"],
+    *,
+    guarded: bool = True,
+    remembered: bool = True,
+) -> Run:
+    """Step after step; whatever is not read of what it returns is not computed.
+
+    Parameters
+    ----------
+    steps : Steps
+        The network.
+    parameters : Parameters
+        Its parameters.
+    inputs, known : (time, leaf)
+        What the leaves observe, and where.
+    time_step : (time,)
+        Elapsed time.
+    guarded : bool
+        As in `update`.
+    remembered : bool
+        Whether a derivative by reverse mode keeps the intermediate values of all steps, or takes steps again.
+
+    Returns
+    -------
+    Run
+        Beliefs, predictions, updates and the first failure.
+    """
+
+    def step(carry: tuple[State, Array, Array], now: tuple) -> tuple[tuple[State, Array, Array], tuple]:
+        state, failing, since = carry
+        value, seen, elapsed, number = now
+        after, expected, found = steps(parameters, state, value, seen, elapsed, guarded)
+        first = nowhere
+        for node in reversed(range(len(found.failed))):
+            first = jnp.where(found.failed[node], node, first)
+        begins = (failing < 0) & (first >= 0)
+        carry = (after, jnp.where(begins, first, failing), jnp.where(begins, number, since))
+        return carry, (state, expected, found)
+
+    nowhere = jnp.asarray(-1)
+    body = step if remembered else jax.checkpoint(step, prevent_cse=False)
+    start = (steps.start(parameters), nowhere, nowhere)
+    along = (inputs, known, time_step, jnp.arange(len(inputs)))
+    (_, failing, since), (before, expected, found) = jax.lax.scan(body, start, along)
+    return Run(before, expected, found, failing, since)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def states(
+    steps: Steps,
+    parameters: Parameters,
+    inputs: Float[Array, "time leaf"],
+    known: Bool[Array, "time leaf"],
+    time_step: Float[Array, " time"],
+) -> tuple[State, Int[Array, ""], Int[Array, ""]]:
+    """Beliefs before every step of a sequence.
+
+    Parameters
+    ----------
+    steps, parameters, inputs, known, time_step
+        As in `loop`.
+
+    Returns
+    -------
+    tuple of (time,), () and ()
+        Means, then variances of the inner nodes; the first node whose update failed, and its step, -1 where none did.
+    """
+    quick = loop(steps, parameters, inputs, known, time_step, guarded=False)
+    before = jax.lax.cond(
+        quick.failing < 0,
+        lambda: quick.before,
+        lambda: loop(steps, parameters, inputs, known, time_step).before,
+    )
+    return before, quick.failing, quick.since
+
+
+@states.defjvp
+def _states_tangent(steps: Steps, primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
+    """Tangents of the states: local derivatives of all steps at once, and a linear loop."""
+    parameters, inputs, known, time_step = primals
+    parameters_dot, inputs_dot, _, time_step_dot = tangents
+    before, failing, since = states(steps, *primals)
+    count = len(before)
+
+    def local(
+        state: State, value: Array, value_dot: Array, elapsed: Array, elapsed_dot: Array, seen: Array
+    ) -> tuple[list[State], State]:
+        def after(parameters: Parameters, state: State, value: Array, elapsed: Array) -> State:
+            return steps(parameters, state, value, seen, elapsed)[0]
+
+        def along(place: int) -> State:
+            only = tuple(jnp.full_like(leaf, leaf_place == place) for leaf_place, leaf in enumerate(state))
+            return jax.jvp(lambda state: after(parameters, state, value, elapsed), (state,), (only,))[1]
+
+        driven = jax.jvp(
+            lambda parameters, value, elapsed: after(parameters, state, value, elapsed),
+            (parameters, value, elapsed),
+            (parameters_dot, value_dot, elapsed_dot),
+        )[1]
+        return [along(place) for place in range(count)], driven
+
+    slopes, driven = jax.vmap(local)(before, inputs, inputs_dot, time_step, time_step_dot, known)
+    start_dot = jax.jvp(steps.start, (parameters,), (parameters_dot,))[1]
+
+    def step(dot: State, now: tuple[list[State], State]) -> tuple[State, State]:
+        slope, drive = now
+        after = tuple(
+            sum((slope[place][target] * dot[place] for place in range(count)), drive[target])
+            for target in range(count)
+        )
+        return after, dot
+
+    _, before_dot = jax.lax.scan(step, start_dot, (slopes, driven))
+    nothing = np.zeros((), jax.dtypes.float0)
+    return (before, failing, since), (before_dot, nothing, nothing)
