@@ -180,9 +180,8 @@ def told_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: st
             column, known = given.values[..., covariate], given.mask[..., covariate]
             covariate += 1
         known = np.broadcast_to(known, (n_people, n_time))
-        column = np.where(known, np.broadcast_to(column, (n_people, n_time)), 0)
-        strange = (column != 0) & (column != 1)  # what is not known is 0
-        if node.kind == "binary" and strange.any():
+        column = np.broadcast_to(column, (n_people, n_time))  # 0 where it is not known
+        if node.kind == "binary" and (strange := (column != 0) & (column != 1)).any():
             where = np.argwhere(strange)[0]
             raise RecordingError(
                 f"{name}: the binary input {node.name!r} is {column[tuple(where)]:g} at participant {int(where[0])}, trial "
@@ -190,7 +189,7 @@ def told_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: st
             )
         columns.append(column)
         seen.append(known)
-    steps = np.ones((n_people, n_time))
+    steps = np.ones((n_people, n_time), dtype)
     if "covariates" in recording and TIME_STEP in recording["covariate"].values:
         elapsed = covariate_arrays(recording, [TIME_STEP])
         steps = np.broadcast_to(np.where(elapsed.mask, elapsed.values, 1.0)[..., 0], steps.shape)
@@ -201,7 +200,7 @@ def told_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: st
                 "time between trials is above 0."
             )
     answered = mask[..., 0] if responds else np.zeros((n_people, n_time), bool)
-    answer = np.where(answered, values[..., 0], 0) if responds else np.zeros((n_people, n_time))
+    answer = np.where(answered, values[..., 0], 0) if responds else np.zeros((n_people, n_time), dtype)
     ahead = bool(sources) and bool((units < 0).all())
     if ahead:
         roles = recording["role"].sel(covariate=sources).values.astype(str)
@@ -212,10 +211,10 @@ def told_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: st
     else:
         labels = [str(recording.attrs.get("subject", "")) or "0"]
     leaves: tuple[Any, ...] = (
-        np.stack(columns, axis=2).astype(dtype),
+        np.stack(columns, axis=2).astype(dtype, copy=False),
         np.stack(seen, axis=2),
-        steps.astype(dtype),
-        answer.astype(dtype),
+        steps.astype(dtype, copy=False),
+        answer.astype(dtype, copy=False),
         answered,
     )
     behaviour = Behaviour(*leaves)
