@@ -15,6 +15,8 @@ from benchmarks import measure, reproduce, scoring
 from benchmarks.contestants.clock import Compilations
 from benchmarks.hmm import blocked, enumeration, equality, gap, hcp
 from benchmarks.peers import T1, T2, judge, t1_task, t2_task
+from benchmarks.predictive_coding import race as filters
+from benchmarks.predictive_coding import speed as filter_speed
 from benchmarks.problems import Task, generating_model, starting_parameters
 from benchmarks.race import OURS, PRODUCTS, Race
 
@@ -220,3 +222,46 @@ def test_a_line_that_fails_does_not_hide_the_others(capsys):
     assert line.verdict == measure.SHORT
     assert "no such thing" in line.note
     assert "ValueError" in capsys.readouterr().err
+
+
+def filter_race(**seconds):
+    """A race on 100 trials, seconds of the second call by contestant, everybody finding the same surprise."""
+    rounds = {name: [run(10 * cost, cost)] for name, cost in seconds.items()}
+    scores = {name: {"surprise": 70.0, "slope x1": -2.0, "slope x2": 1.0} for name in rounds}
+    return Race(filters.FilterTask("T4", 100), rounds, scores, {}, {})
+
+
+def test_the_filter_is_held_against_the_compiled_core_of_its_peer():
+    seconds = {OURS: 1.1, filters.CORE: 1.0, filters.OUR_GRADIENT: 3.5, filters.THEIR_GRADIENT: 4.0}
+    seconds |= {filters.OUR_INFER: 2.0, filters.TUTORIAL: 60.0}
+    found = filter_race(**seconds)
+    double = filter_race(**seconds)
+    double.scores[OURS] = {"surprise": 70.0 * (1 + 1e-5)}
+    (
+        call,
+        gradient,
+        *_,
+    ) = filter_speed.judge_sequence(found, double)
+    assert (call.measured, call.verdict) == ("1.1", measure.HOLDS)
+    assert (gradient.measured, gradient.verdict) == ("3.5", measure.SHORT)
+    agreement = {line.name: line.verdict for line in filter_speed.judge_sequence(found, double)}
+    assert agreement["T4 summed surprise, relative difference in float32"] == measure.HOLDS
+    assert agreement["T4 summed surprise, relative difference in float64"] == measure.SHORT
+
+
+def test_a_filter_whose_peer_did_not_run_falls_short():
+    found = filter_race(**{OURS: 1.0})
+    found.absent[filters.CORE] = "no network"
+    (line,) = filter_speed.judge_sequence(found, found)
+    assert line.verdict == measure.SHORT
+    assert "no network" in line.note
+
+
+def test_outcomes_reverse_and_participants_differ(tmp_path):
+    seen = filters.outcomes(2_000, 0)
+    assert set(seen) == {0.0, 1.0}
+    assert 0.4 < seen.mean() < 0.6
+    path = filters.write_people(filters.FilterTask("T4 participants", 400, 50), tmp_path)
+    with np.load(path) as stored:
+        assert stored["values"].shape == (1, 400)
+        assert len(np.unique(stored["start_omega"][:, 0])) > 40

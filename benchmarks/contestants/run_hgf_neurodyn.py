@@ -51,7 +51,7 @@ def bare(problem, work, dtype):
     seen, steps = np.ones(values.shape, bool), np.ones(values.shape, dtype)
     everyone = Behaviour(values[..., None], seen[..., None], steps, np.zeros(values.shape, dtype), ~seen)
     # A prior this wide adds a constant, which is taken off again: what is left is the surprise.
-    data = prepared(plan, everyone, plan.mean, np.full(2, WIDE))
+    data = jax.device_put(prepared(plan, everyone, plan.mean, np.full(2, WIDE)))
     free = jnp.asarray(problem["start_omega"], dtype)
     both = jax.value_and_grad(plan.task)
     constant = np.log(2 * np.pi) + 2 * np.log(WIDE)

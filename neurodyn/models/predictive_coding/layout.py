@@ -249,11 +249,10 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
             column, known = given.values[..., covariate], given.mask[..., covariate]
             covariate += 1
         known = np.broadcast_to(known, (n_people, n_time))
-        column = np.where(known, np.broadcast_to(column, (n_people, n_time)), 0)
+        column = np.broadcast_to(column, (n_people, n_time))  # 0 where it is not known
         if node.category is not None:
             column = np.where(known, column == node.category, 0)
-        strange = (column != 0) & (column != 1)  # what is not known is 0
-        if node.kind == "binary" and strange.any():
+        if node.kind == "binary" and (strange := (column != 0) & (column != 1)).any():
             where = np.argwhere(strange)[0]
             raise RecordingError(
                 f"{name}: the binary input {node.name!r} is {column[tuple(where)]:g} at participant {int(where[0])}, trial "
@@ -261,7 +260,7 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
             )
         columns.append(column)
         seen.append(known)
-    steps = np.ones((n_people, n_time))
+    steps = np.ones((n_people, n_time), dtype)
     if "covariates" in recording and TIME_STEP in recording["covariate"].values:
         elapsed = covariate_arrays(recording, [TIME_STEP])
         steps = np.broadcast_to(np.where(elapsed.mask, elapsed.values, 1.0)[..., 0], steps.shape)
@@ -289,10 +288,10 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
     else:
         labels = [str(recording.attrs.get("subject", "")) or "0"]
     leaves: tuple[Any, ...] = (
-        np.stack(columns, axis=2).astype(dtype),
+        np.stack(columns, axis=2).astype(dtype, copy=False),
         np.stack(seen, axis=2),
-        steps.astype(dtype),
-        answer.astype(dtype),
+        steps.astype(dtype, copy=False),
+        answer.astype(dtype, copy=False),
         answered,
         before.astype(dtype),
         regressors.astype(dtype),
