@@ -1,5 +1,6 @@
 """Markov chains of a posterior: the no-U-turn sampler over many problems at once, and how far to trust the draws."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ def no_u_turn(
         If blackjax is not installed.
     """
     try:
-        import blackjax
+        blackjax: Any = importlib.import_module("blackjax")
     except ImportError as error:
         raise ModelError('sampling posteriors needs blackjax: run pip install "neurodyn[bayes]".') from error
 
