@@ -143,7 +143,7 @@ EXAMPLES: dict[str, Example] = {
     "switching_glm": Example(
         lambda: registry.create("switching_glm", n_states=2, coupling=Exponential(2)),
         single_precision_counts,
-        options={"restarts": 1, "max_iterations": 15},
+        options={"restarts": 1, "max_iterations": 80},
         tolerance=2e-3,
     ),
     "predictive_coding": Example(network, responses, unit_count=1, tolerance=2e-4),

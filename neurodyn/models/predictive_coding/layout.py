@@ -249,7 +249,7 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
             column, known = given.values[..., covariate], given.mask[..., covariate]
             covariate += 1
         known = np.broadcast_to(known, (n_people, n_time))
-        column = np.broadcast_to(column, (n_people, n_time))  # 0 where it is not known
+        column = np.where(known, np.broadcast_to(column, (n_people, n_time)), 0)
         if node.category is not None:
             column = np.where(known, column == node.category, 0)
         if node.kind == "binary" and (strange := (column != 0) & (column != 1)).any():
