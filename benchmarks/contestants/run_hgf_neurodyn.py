@@ -49,7 +49,16 @@ def bare(problem, work, dtype):
     if len(values) == 1:
         values = np.broadcast_to(values, (len(problem["start_omega"]), values.shape[1]))
     seen, steps = np.ones(values.shape, bool), np.ones(values.shape, dtype)
-    everyone = Behaviour(values[..., None], seen[..., None], steps, np.zeros(values.shape, dtype), ~seen)
+    nothing = np.zeros(values.shape, dtype)
+    everyone = Behaviour(
+        values[..., None],
+        seen[..., None],
+        steps,
+        nothing,
+        ~seen,
+        nothing - 1,
+        np.zeros((*values.shape, 0), dtype),
+    )
     # A prior this wide adds a constant, which is taken off again: what is left is the surprise.
     data = jax.device_put(prepared(plan, everyone, plan.mean, np.full(2, WIDE)))
     free = jnp.asarray(problem["start_omega"], dtype)

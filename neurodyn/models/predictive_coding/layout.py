@@ -270,14 +270,17 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
                 f"{name}: {TIME_STEP} is {steps[tuple(where)]:g} at participant {int(where[0])}, trial {int(where[1])}; the "
                 "time between trials is above 0."
             )
-    explained = responds or bool(of_categories(inputs))
-    answered = mask[..., 0] if explained else np.zeros((n_people, n_time), bool)
-    answer = np.where(answered, values[..., 0], 0) if explained else np.zeros((n_people, n_time))
-    before = np.where(answered, answer, -1)[:, :-1]
-    before = np.concatenate([np.full((n_people, 1), -1.0), before], axis=1)
-    told = covariate_arrays(recording, list(response.regressors) if response is not None else [])
-    regressors = np.where(told.mask, told.values, 0)
-    regressors = np.broadcast_to(regressors, (n_people, n_time, regressors.shape[-1]))
+    shape = (n_people, n_time)
+    answered, answer = np.zeros(shape, bool), np.zeros(shape, dtype)
+    before, regressors = np.full(shape, -1, dtype), np.zeros((*shape, 0), dtype)
+    if responds or of_categories(inputs):
+        answered = mask[..., 0]
+        answer = np.where(answered, values[..., 0], 0)
+        before[:, 1:] = np.where(answered, answer, -1)[:, :-1]
+    if response is not None and response.regressors:
+        told = covariate_arrays(recording, list(response.regressors))
+        regressors = np.where(told.mask, told.values, 0)
+        regressors = np.broadcast_to(regressors, (*shape, regressors.shape[-1]))
     ahead = bool(sources) and bool((units < 0).all())
     if ahead:
         roles = recording["role"].sel(covariate=sources).values.astype(str)
@@ -293,8 +296,8 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
         steps.astype(dtype, copy=False),
         answer.astype(dtype, copy=False),
         answered,
-        before.astype(dtype),
-        regressors.astype(dtype),
+        before,
+        regressors.astype(dtype, copy=False),
     )
     behaviour = Behaviour(*leaves)
     return Told(behaviour, labels, units, ahead)
