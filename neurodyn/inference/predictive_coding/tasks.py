@@ -81,6 +81,11 @@ class Slot:
                 f"the scale of {self.field} is {self.scale!r}; choose one of {', '.join(SCALES)}."
             )
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """All places of the parameter."""
+        return self.position if isinstance(self.position, tuple) else (self.position,)
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -110,12 +115,13 @@ class Task:
         """Parameters of network and response with the free ones in their places."""
         for number, slot in enumerate(self.slots):
             value = constrained(free[number], slot.scale)
-            where = jnp.asarray(slot.position)
-            if slot.field == OF_RESPONSE:
-                response = response.at[where].set(value)
-            else:
-                leaf = getattr(base, slot.field).at[where].set(value)
-                base = base._replace(**{slot.field: leaf})
+            # Places that are Python numbers let the compiler see which other parameters stay what they are.
+            for place in slot.places:
+                if slot.field == OF_RESPONSE:
+                    response = response.at[place].set(value)
+                else:
+                    leaf = getattr(base, slot.field).at[place].set(value)
+                    base = base._replace(**{slot.field: leaf})
         return base, response
 
     @property
