@@ -201,7 +201,7 @@ def gradient_line() -> Line:
             model = HGF(3, source="u", response=BinaryResponse(), learn=learn, update=update)
             plan, told = model.plan(), model.told(data)
             prepared = learning.prepared(plan, told.behaviour, plan.mean, plan.deviation)
-            one = jax.tree.map(lambda leaf: leaf[0], prepared)
+            one = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), prepared)
             value = jax.jit(lambda free, plan=plan, one=one: plan.task(free, one))
             centre = jnp.asarray(plan.mean + 0.1)
             gradient = np.asarray(jax.grad(value)(centre))
