@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from neurodyn import recording
-from neurodyn.errors import ModelError
+from neurodyn.errors import ModelError, RecordingError
 from neurodyn.models import load
 from neurodyn.models.predictive_coding import (
     HGF,
@@ -87,6 +87,28 @@ def test_a_forecast_of_two_trials_does_not_know_the_choice_between():
     one, two = (fit.predict(each, mode="past", horizon=2)["mean"].values.ravel() for each in (data, other))
     assert one[31] == two[31]
     assert one[32] != two[32]
+
+
+def test_covariates_tell_no_model_of_the_choice_it_predicts():
+    data = shown()
+    with pytest.raises(RecordingError, match="covariate u to be known before the response"):
+        HGF(2, source="u", response=BinaryResponse(1.0, weights={"u": 1.0}), learn=()).at({}).log_likelihood(
+            data
+        )
+    values, roles = data["covariates"].values, ("measured", "exogenous")
+    for role in roles:
+        told = {"u": (values[..., 0], "after", "measured"), "cue": (values[..., 1], "before", role)}
+        one = recording.make(
+            data["activity"].values, kind="binary", unit=["response"], covariates=told, time_unit="trial"
+        )
+        two = one.copy(deep=True)
+        two["covariates"][30, 1] += 5.0
+        fit = HGF(2, source="u", response=BinaryResponse(1.0, weights={"cue": 1.0}), learn=()).at({})
+        first, second = (
+            fit.predict(each, mode="past", horizon=2)["mean"].values.ravel() for each in (one, two)
+        )
+        assert (first[30] == second[30]) == (role == "measured")
+        assert (first[31] != second[31]) == (role == "measured")
 
 
 def test_a_rule_of_the_users_own_is_the_built_in_one_where_they_agree(tmp_path):

@@ -81,12 +81,7 @@ def behaviour(
     values = np.where(mask, values, 0)
     followed_by = covariate_arrays(recording, [] if outcome is None else [outcome])
     shown = covariate_arrays(recording, list(stimulus))
-    for name in stimulus:
-        if str(recording["covariates"].sel(covariate=name)["available"].item()) == "after":
-            raise RecordingError(
-                f"{model} takes the stimulus {name} to be known before the choice, but the recording has it available "
-                "after; name it as outcome, or correct `available` with recording.make(covariates=...)."
-            )
+    refuse_known_after(recording, model, stimulus)
     known_ahead = False
     if outcome is None:
         result, followed = np.zeros(values.shape[:2]), np.zeros(values.shape[:2], bool)
@@ -114,6 +109,18 @@ def behaviour(
         labels=labels,
         known_ahead=known_ahead,
     )
+
+
+def refuse_known_after(
+    recording: xr.Dataset, model: str, names: tuple[str, ...], what: str = "choice"
+) -> None:
+    """Refuse covariates that would tell a model of the response it is to predict."""
+    for name in names:
+        if str(recording["covariates"].sel(covariate=name)["available"].item()) == "after":
+            raise RecordingError(
+                f"{model} takes the covariate {name} to be known before the {what}, but the recording has it available "
+                "after; name it as outcome or input, or correct `available` with recording.make(covariates=...)."
+            )
 
 
 def covariate_names(model: str, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -159,8 +159,16 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
             )
         n_time = recording.sizes["time"]
         expected, previous = found.expected, np.asarray(behaviour.previous)
+        regressors = np.asarray(behaviour.regressors)
         if mode == "past" and horizon > 1:
-            previous = previous[:, np.maximum(np.arange(n_time) - horizon + 1, 0)]
+            lagged = np.maximum(np.arange(n_time) - horizon + 1, 0)
+            previous = previous[:, lagged]
+            if regressors.shape[
+                -1
+            ]:  # what is measured keeps its last value, what an experimenter sets is known
+                names = list(self.model.response.regressors) if self.model.response is not None else []
+                roles = recording["covariates"].sel(covariate=names)["role"].values.astype(str)
+                regressors = np.where(roles == "measured", regressors[:, lagged], regressors)
             if not told.ahead:
                 expected = self._later(plan, behaviour, individual, found.posterior, horizon)
         if mode == "present" and filters:
@@ -169,7 +177,7 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
         if rule is None:
             return self._inputs(told, plan, individual, expected, n_time, dtype)
         expected = jax.tree.map(lambda leaf: jnp.asarray(leaf[:, :n_time], behaviour.inputs.dtype), expected)
-        moment = Moment(expected, jnp.asarray(previous), jnp.asarray(behaviour.regressors))
+        moment = Moment(expected, jnp.asarray(previous), jnp.asarray(regressors))
         free = jnp.asarray(individual, behaviour.inputs.dtype)
         mean, variance = (
             np.asarray(part) for part in response_moments(plan.task, free, moment, plan.base, plan.response)

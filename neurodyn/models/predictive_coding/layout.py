@@ -14,6 +14,7 @@ from neurodyn.inference.predictive_coding.predictions import Parameters
 from neurodyn.inference.predictive_coding.responses import CategoryOfInputs
 from neurodyn.inference.predictive_coding.structure import Edge, Node, Structure
 from neurodyn.inference.predictive_coding.tasks import OF_RESPONSE, Behaviour, Slot, Task
+from neurodyn.models.baselines.behaviour import refuse_known_after
 from neurodyn.models.predictive_coding.parts import OF_NODES, Belief, Input, Prior, Shared
 from neurodyn.models.predictive_coding.responses import Response
 from neurodyn.recording import arrays, covariate_arrays
@@ -279,6 +280,7 @@ def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | Non
         before[:, 1:] = np.where(answered, answer, -1)[:, :-1]
     if response is not None and response.regressors:
         told = covariate_arrays(recording, list(response.regressors))
+        refuse_known_after(recording, name, response.regressors, "response")
         regressors = np.where(told.mask, told.values, 0)
         regressors = np.broadcast_to(regressors, (*shape, regressors.shape[-1]))
     ahead = bool(sources) and bool((units < 0).all())
