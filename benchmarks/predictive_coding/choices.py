@@ -80,7 +80,7 @@ def compared(
 
 
 def measure_human(quick: bool = False) -> list[Line]:
-    """320 predictions of a binary outcome: later trials predicted from the past, parameters from the earlier ones.
+    """320 predictions of a binary outcome: blocks of trials held out, each choice predicted from the past.
 
     Parameters
     ----------
