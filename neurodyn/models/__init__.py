@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         ],
         "registry": ["create"],
         "storage": ["load"],
+        "vae": ["SequentialVAE", "SequentialVAEFit"],
         "verbs": ["HasAdapt", "HasInfer", "HasLogLikelihood", "HasSimulate"],
     },
 )

@@ -106,6 +106,22 @@ def network() -> Model:
     return HGF(3, source="outcome", response=BinaryResponse(), unknown="prior")
 
 
+def autoencoder() -> Model:
+    """A small driven Langevin flow, briefly trained."""
+    from neurodyn.inference.training import Training
+    from neurodyn.inference.vae.decoders import TransformerDecoder
+    from neurodyn.inference.vae.encoders import GRUEncoder
+    from neurodyn.inference.vae.langevin import LangevinFlow
+
+    return registry.create(
+        "sequential_vae",
+        encoder=GRUEncoder(8),
+        latent=LangevinFlow(width=4),
+        decoder=TransformerDecoder(8, feed_forward=8),
+        training=Training(epochs=4, warm_up=2),
+    )
+
+
 EXAMPLES: dict[str, Example] = {
     "mean": Example(lambda: registry.create("mean"), counts),
     "persistence": Example(lambda: registry.create("persistence", max_lag=5), continuous),
@@ -146,6 +162,7 @@ EXAMPLES: dict[str, Example] = {
         options={"restarts": 1, "max_iterations": 80},
         tolerance=2e-3,
     ),
+    "sequential_vae": Example(autoencoder, single_precision_counts, tolerance=2e-3, monotone=False),
     "predictive_coding": Example(network, responses, unit_count=1, tolerance=2e-4),
     "pipeline": Example(
         lambda: registry.create(
@@ -180,9 +197,35 @@ def two_units() -> xr.Dataset:
     return continuous().isel(unit=[0, 1])
 
 
+def generator() -> Model:
+    """A generator with inferred inputs and Gaussian observations, trained on windows."""
+    from neurodyn.inference.training import Training
+    from neurodyn.inference.vae.decoders import LinearDecoder
+    from neurodyn.inference.vae.encoders import GRUEncoder
+    from neurodyn.inference.vae.latents import GRUGenerator
+
+    return registry.create(
+        "sequential_vae",
+        encoder=GRUEncoder(6, bidirectional=False),
+        latent=GRUGenerator(width=6, inputs=2),
+        decoder=LinearDecoder(4),
+        reads_encoder=False,
+        training=Training(epochs=4, warm_up=2, batch_size=4),
+        window=12,
+        passes=3,
+    )
+
+
 MORE_PIPELINES: dict[str, Example] = {
     "filter of inputs": Example(
         filter_of_inputs, two_units, reference="past", modes=("past", "present"), unit_count=2, tolerance=2e-4
+    ),
+    "generator in windows": Example(
+        generator,
+        lambda: continuous().astype(np.float32),
+        reference="past",
+        tolerance=2e-3,
+        monotone=False,
     ),
     "surprising cues": Example(
         lambda: registry.create("pearce_hall", learning="cue", max_iterations=3, unknown="prior"),

@@ -1,0 +1,1 @@
+"""Sequential variational autoencoders on bare arrays: encoders, latent dynamics, decoders, likelihoods."""

@@ -1,0 +1,6 @@
+"""Sequential variational autoencoders."""
+
+from neurodyn.models.vae.fit import SequentialVAEFit
+from neurodyn.models.vae.model import SequentialVAE
+
+__all__ = ["SequentialVAE", "SequentialVAEFit"]
