@@ -1,8 +1,8 @@
 """What is remembered of training: scores, parts of the loss, the best parameters, and when to stop."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -59,14 +59,14 @@ class Ledger:
         Runs.
     names : tuple of str
         Parts of the loss.
-    parameters : list of tree
+    parameters : list of array
         Parameters at the beginning.
     settings : Training
         Patience and schedule.
     """
 
     def __init__(
-        self, n_runs: int, names: tuple[str, ...], parameters: list[Tree], settings: Training
+        self, n_runs: int, names: tuple[str, ...], parameters: list[np.ndarray], settings: Training
     ) -> None:
         self.names, self.settings = names, settings
         self.best_parameters = list(parameters)
@@ -89,7 +89,7 @@ class Ledger:
         epoch: float,
         scores: Float[np.ndarray, " run"],
         sums: Float[np.ndarray, "run part"],
-        parameters: list[Tree],
+        parameters: list[np.ndarray],
     ) -> Float[np.ndarray, " run"]:
         """Enter an evaluation.
 
@@ -101,7 +101,7 @@ class Ledger:
             Held-out loss per entry; NaN where nothing is held out.
         sums : array
             Parts of the loss summed over the steps since the last one.
-        parameters : list of tree
+        parameters : list of array
             What was evaluated.
 
         Returns
@@ -138,7 +138,13 @@ class Ledger:
         return f"loss {loss:.4f}{held_out}"
 
     def result(
-        self, run: int, steps: int, failed: int, culprits: Float[np.ndarray, " flag"], interrupted: bool
+        self,
+        run: int,
+        unpack: Callable[[np.ndarray], Tree],
+        steps: int,
+        failed: int,
+        culprits: Float[np.ndarray, " flag"],
+        interrupted: bool,
     ) -> Result:
         """What became of a run.
 
@@ -146,6 +152,8 @@ class Ledger:
         ----------
         run : int
             Which.
+        unpack : callable
+            Turns a vector into a tree of parameters.
         steps : int
             Steps taken.
         failed : int
@@ -176,7 +184,7 @@ class Ledger:
         else:
             reason = f"all {self.settings.epochs} epochs"
         return Result(
-            parameters=self.best_parameters[run],
+            parameters=unpack(self.best_parameters[run]),
             scores=np.array([score[run] for score in self.scores]),
             evaluated=np.array(self.epochs),
             best=int(self.best[run]),
@@ -199,9 +207,7 @@ class Ledger:
             "ledger scores": np.array(self.scores),
             "ledger parts": np.array(self.parts),
         }
-        for i, tree in enumerate(self.best_parameters):
-            for j, leaf in enumerate(jax.tree.leaves(tree)):
-                found[f"ledger parameters {i} {j}"] = np.asarray(leaf)
+        found["ledger parameters"] = np.stack(self.best_parameters)
         return found
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -219,7 +225,4 @@ class Ledger:
         self.epochs = arrays["ledger epochs"].tolist()
         self.scores = list(arrays["ledger scores"])
         self.parts = list(arrays["ledger parts"])
-        for i, tree in enumerate(self.best_parameters):
-            leaves, structure = jax.tree.flatten(tree)
-            stored = [arrays[f"ledger parameters {i} {j}"] for j in range(len(leaves))]
-            self.best_parameters[i] = jax.tree.unflatten(structure, stored)
+        self.best_parameters = list(arrays["ledger parameters"])

@@ -14,6 +14,7 @@ from neurodyn.inference.progress import Progress
 from neurodyn.inference.training.ledger import Ledger, Result
 from neurodyn.inference.training.settings import Training
 from neurodyn.inference.training.steps import (
+    Layout,
     Objective,
     State,
     advance,
@@ -152,9 +153,9 @@ class _Run:
         self.n_trials, self.objective, self.settings, self.names = n_trials, objective, settings, names
         n_padded = jax.tree.leaves(data)[0].shape[0]
         self.per_epoch = -(-n_trials // batch_size(n_padded, settings))
-        states = [
-            first_state(start(jax.random.fold_in(key, 0)), len(names), n_padded, settings) for key in keys
-        ]
+        starts = [start(jax.random.fold_in(key, 0)) for key in keys]
+        self.layout = Layout.of(starts[0])
+        states = [first_state(tree, len(names), n_padded, settings) for tree in starts]
         if self.many:
             self.state: State = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
             self.keys = jnp.stack(keys)
@@ -219,6 +220,7 @@ class _Run:
             objective=self.objective,
             settings=self.settings,
             names=self.names,
+            layout=self.layout,
         )
 
     def evaluate(self, step: int) -> None:
@@ -233,6 +235,7 @@ class _Run:
                     self.context,
                     objective=self.objective,
                     batch=EVALUATED_AT_ONCE,
+                    layout=self.layout,
                 )
                 scores[i] = float(total) / max(float(count), 1)
         sums = np.asarray(self.state.sums).reshape(len(averaged), -1)
@@ -248,7 +251,12 @@ class _Run:
         culprits = np.asarray(self.state.culprits).reshape(len(failed), -1)
         return [
             self.ledger.result(
-                i, int(np.max(np.asarray(self.state.step))), int(failed[i]), culprits[i], interrupted
+                i,
+                self.layout.unpack,
+                int(np.max(np.asarray(self.state.step))),
+                int(failed[i]),
+                culprits[i],
+                interrupted,
             )
             for i in range(len(failed))
         ]

@@ -1,10 +1,12 @@
 """Compiled training steps: batches, gradients in parts, Adam, averaging, and a guard against values not finite."""
 
 import functools
+import math
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
@@ -29,13 +31,54 @@ class Objective(Protocol):
         ...
 
 
+class Layout(NamedTuple):
+    """How a tree of arrays lies in one vector, which makes for few and large operations.
+
+    Parameters
+    ----------
+    structure : PyTreeDef
+        Of the tree.
+    shapes : tuple of tuple of int
+        Of its leaves.
+    """
+
+    structure: Any
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, tree: Tree) -> "Layout":
+        """Layout of a tree."""
+        leaves, structure = jax.tree.flatten(tree)
+        return cls(structure, tuple(tuple(np.shape(leaf)) for leaf in leaves))
+
+    def unpack(self, vector: Any) -> Tree:
+        """The tree in a vector."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])
+        leaves = [
+            vector[end - math.prod(shape) : end].reshape(shape)
+            for end, shape in zip(ends.tolist(), self.shapes, strict=True)
+        ]
+        return jax.tree.unflatten(self.structure, leaves)
+
+    def shrunk(self) -> Float[np.ndarray, " parameter"]:
+        """One for entries of matrices, which weight decay shrinks, and zero for all else."""
+        return np.concatenate(
+            [np.full(math.prod(shape), len(shape) >= 2, np.float32) for shape in self.shapes]
+        )
+
+
+def pack(tree: Tree) -> Float[Array, " parameter"]:
+    """A tree of arrays in one vector."""
+    return jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(tree)])
+
+
 class State(NamedTuple):
     """State of one training run.
 
     Parameters
     ----------
-    parameters, averaged : tree
-        Current parameters, and their moving average.
+    parameters, averaged : array
+        Current parameters, and their moving average, in one vector each.
     moments : tree
         Of Adam.
     order : array
@@ -52,8 +95,8 @@ class State(NamedTuple):
         Parts of the loss summed over the steps since they were last read.
     """
 
-    parameters: Tree
-    averaged: Tree
+    parameters: Float[Array, " parameter"]
+    averaged: Float[Array, " parameter"]
     moments: Tree
     order: Int[Array, " padded"]
     step: Int[Array, ""]
@@ -85,6 +128,7 @@ def optimiser(settings: Training) -> optax.GradientTransformation:
 
 def first_state(parameters: Tree, n_parts: int, n_padded: int, settings: Training) -> State:
     """State before the first step."""
+    parameters = pack(parameters)
     size = batch_size(n_padded, settings)
     return State(
         parameters=parameters,
@@ -99,7 +143,7 @@ def first_state(parameters: Tree, n_parts: int, n_padded: int, settings: Trainin
     )
 
 
-@light_jit(static_argnames=("objective", "settings", "names"))
+@light_jit(static_argnames=("objective", "settings", "names", "layout"))
 def advance(
     state: State,
     stop: Array,
@@ -111,6 +155,7 @@ def advance(
     objective: Objective,
     settings: Training,
     names: tuple[str, ...],
+    layout: Layout,
 ) -> State:
     """Take steps until `stop`, or until something is not finite.
 
@@ -136,6 +181,8 @@ def advance(
         Settings.
     names : tuple of str
         Parts of the loss, in order.
+    layout : Layout
+        Of the parameters.
 
     Returns
     -------
@@ -151,11 +198,12 @@ def advance(
         objective=objective,
         settings=settings,
         names=names,
+        layout=layout,
     )
     return jax.lax.while_loop(lambda s: (s.step < stop) & (s.failed < 0), step, state)
 
 
-@light_jit(static_argnames=("objective", "settings", "names"))
+@light_jit(static_argnames=("objective", "settings", "names", "layout"))
 def advance_together(
     state: State,
     stop: Array,
@@ -167,9 +215,12 @@ def advance_together(
     objective: Objective,
     settings: Training,
     names: tuple[str, ...],
+    layout: Layout,
 ) -> State:
     """`advance` for several runs at once, with states and keys on a first axis."""
-    one = functools.partial(advance.function, objective=objective, settings=settings, names=names)
+    one = functools.partial(
+        advance.function, objective=objective, settings=settings, names=names, layout=layout
+    )
     return jax.vmap(one, in_axes=(0, None, None, None, None, 0))(state, stop, n_trials, data, context, keys)
 
 
@@ -183,6 +234,7 @@ def _step(
     objective: Objective,
     settings: Training,
     names: tuple[str, ...],
+    layout: Layout,
 ) -> State:
     """One step."""
     size = batch_size(jax.tree.leaves(data)[0].shape[0], settings)
@@ -195,22 +247,20 @@ def _step(
     batch = jax.tree.map(lambda leaf: _where_real(leaf[jnp.maximum(chosen, 0)], chosen >= 0), data)
     batch = _divided(batch, settings.devices)
     random = jax.random.fold_in(jax.random.fold_in(key, 1), state.step)
-    parts, gradient = _gradient(state.parameters, batch, context, random, epoch, objective, settings, names)
+    parts, gradient = _gradient(
+        layout.unpack(state.parameters), batch, context, random, epoch, objective, settings, names
+    )
+    gradient = pack(gradient)
     norm = optax.global_norm(gradient)
     finite = jnp.isfinite(jnp.concatenate([parts, norm[None]]))
     updates, moments = optimiser(settings).update(gradient, state.moments, state.parameters)
     rate = settings.step_size(state.step, settings.epochs * per_epoch, state.shrunk)
     decay = settings.decay(epoch)
 
-    def moved(value: Array, update: Array) -> Array:
-        shrinkage = decay * value if value.ndim >= 2 else 0.0
-        return value - (rate * (update + shrinkage)).astype(value.dtype)
-
-    parameters = jax.tree.map(moved, state.parameters, updates)
+    shrinkage = decay * layout.shrunk() * state.parameters
+    parameters = state.parameters - rate * (updates + shrinkage)
     share = jnp.minimum(settings.average, (1.0 + state.step) / (10.0 + state.step))
-    averaged = jax.tree.map(
-        lambda old, new: old + ((1 - share) * (new - old)).astype(old.dtype), state.averaged, parameters
-    )
+    averaged = state.averaged + (1 - share) * (parameters - state.averaged)
     after = State(
         parameters=parameters,
         averaged=averaged,
@@ -300,16 +350,22 @@ def _stack(parts: dict[str, Array], names: tuple[str, ...]) -> Float[Array, " pa
     return jnp.stack([parts[name] for name in names])
 
 
-@light_jit(static_argnames=("objective", "batch"))
+@light_jit(static_argnames=("objective", "batch", "layout"))
 def held_out_score(
-    parameters: Tree, data: Tree, context: Tree, *, objective: Objective, batch: int
+    parameters: Float[Array, " parameter"],
+    data: Tree,
+    context: Tree,
+    *,
+    objective: Objective,
+    batch: int,
+    layout: Layout,
 ) -> tuple[Array, Array]:
     """Sum and number of held-out losses, a batch at a time.
 
     Parameters
     ----------
-    parameters : tree
-        Of the model.
+    parameters : array
+        Of the model, in one vector.
     data : tree
         Held-out trials on the first axis.
     context : tree
@@ -318,6 +374,8 @@ def held_out_score(
         What scores them.
     batch : int
         Trials at a time.
+    layout : Layout
+        Of the parameters.
 
     Returns
     -------
@@ -333,6 +391,6 @@ def held_out_score(
         return filled.reshape(-1, size, *leaf.shape[1:])
 
     sums, counts = jax.lax.map(
-        lambda piece: objective.score(parameters, piece, context), jax.tree.map(pile, data)
+        lambda piece: objective.score(layout.unpack(parameters), piece, context), jax.tree.map(pile, data)
     )
     return sums.sum(), counts.sum()

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from neurodyn.errors import ModelError
 from neurodyn.inference.vae.encoders import proportion, whole_number
 from neurodyn.inference.vae.layers import (
+    Coins,
     Parameters,
     affine,
     affine_start,
@@ -52,12 +53,17 @@ class LinearDecoder:
         del n_in
         return self.width
 
-    def start(self, key: jax.Array, n_in: int) -> Parameters:
+    def n_coins(self, n_time: int, n_in: int) -> int:
+        """No dropout."""
+        del n_time, n_in
+        return 0
+
+    def start(self, random: np.random.Generator, n_in: int) -> Parameters:
         """Weights at the beginning of training.
 
         Parameters
         ----------
-        key : jax.Array
+        random : np.random.Generator
             Randomness.
         n_in : int
             Features of a bin.
@@ -67,10 +73,10 @@ class LinearDecoder:
         dict
             ``read_in``.
         """
-        return {"read_in": affine_start(key, n_in, self.width)}
+        return {"read_in": affine_start(random, n_in, self.width)}
 
     def __call__(
-        self, parameters: Parameters, features: Float[Array, "trial time features"], key: jax.Array | None
+        self, parameters: Parameters, features: Float[Array, "trial time features"], coins: Coins
     ) -> Float[Array, "trial time width"]:
         """Features read out.
 
@@ -80,7 +86,7 @@ class LinearDecoder:
             As `start` makes them.
         features : array
             ``(trial, time, features)``.
-        key : jax.Array or None
+        coins : Coins
             Not used.
 
         Returns
@@ -88,7 +94,7 @@ class LinearDecoder:
         array
             ``(trial, time, width)``.
         """
-        del key
+        del coins
         return affine(parameters["read_in"], features)
 
 
@@ -145,12 +151,22 @@ class TransformerDecoder:
         """Features read out."""
         return n_in if self.width is None else self.width
 
-    def start(self, key: jax.Array, n_in: int) -> Parameters:
+    def n_coins(self, n_time: int, n_in: int) -> int:
+        """Random bytes of a bin's dropout."""
+        return sum(self._coins(n_time, self.n_features(n_in)))
+
+    def _coins(self, n_time: int, width: int) -> tuple[int, int, int, int]:
+        """Bytes for the attention weights, what they gather, the hidden units and what comes of them."""
+        if self.dropout == 0:
+            return 0, 0, 0, 0
+        return self.heads * n_time, width, self.feed_forward, width
+
+    def start(self, random: np.random.Generator, n_in: int) -> Parameters:
         """Weights at the beginning of training.
 
         Parameters
         ----------
-        key : jax.Array
+        random : np.random.Generator
             Randomness.
         n_in : int
             Features of a bin.
@@ -171,19 +187,18 @@ class TransformerDecoder:
                 f"TransformerDecoder: {n_in} features come in and heads is {self.heads}; give a width that the heads "
                 "divide."
             )
-        keys = jax.random.split(key, 5)
         found = {
-            "project": affine_start(keys[1], width, 3 * width),
-            "join": affine_start(keys[2], width, width),
-            "widen": affine_start(keys[3], width, self.feed_forward, gain=float(np.sqrt(2))),
-            "narrow": affine_start(keys[4], self.feed_forward, width),
+            "project": affine_start(random, width, 3 * width),
+            "join": affine_start(random, width, width),
+            "widen": affine_start(random, width, self.feed_forward, gain=float(np.sqrt(2))),
+            "narrow": affine_start(random, self.feed_forward, width),
             "first_norm": layer_norm_start(width),
             "second_norm": layer_norm_start(width),
         }
-        return found if self.width is None else {"read_in": affine_start(keys[0], n_in, width), **found}
+        return found if self.width is None else {"read_in": affine_start(random, n_in, width), **found}
 
     def __call__(
-        self, parameters: Parameters, features: Float[Array, "trial time features"], key: jax.Array | None
+        self, parameters: Parameters, features: Float[Array, "trial time features"], coins: Coins
     ) -> Float[Array, "trial time width"]:
         """Features read out.
 
@@ -193,26 +208,26 @@ class TransformerDecoder:
             As `start` makes them.
         features : array
             ``(trial, time, features)``.
-        key : jax.Array or None
-            Randomness of the dropout; None: none.
+        coins : Coins
+            Randomness of the dropout.
 
         Returns
         -------
         array
             ``(trial, time, width)``.
         """
-        keys = [None] * 4 if key is None else list(jax.random.split(key, 4))
         values = features if self.width is None else affine(parameters["read_in"], features)
         n_time, width = values.shape[1:]
+        drawn = [coins.take(size) for size in self._coins(n_time, width)]
         if self.positions:
             values = values + sinusoids(n_time, width).astype(values.dtype)
         seen = jnp.asarray(_earlier(n_time)) if self.causal else None
         parts = jnp.split(affine(parameters["project"], values), 3, axis=-1)
-        mixed = attention(*parts, self.heads, seen, self.dropout, keys[0])
+        mixed = attention(*parts, self.heads, seen, self.dropout, drawn[0])
         mixed = affine(parameters["join"], mixed)
-        values = layer_norm(parameters["first_norm"], values + dropout(mixed, self.dropout, keys[1]))
-        inner = dropout(jax.nn.relu(affine(parameters["widen"], values)), self.dropout, keys[2])
-        outer = dropout(affine(parameters["narrow"], inner), self.dropout, keys[3])
+        values = layer_norm(parameters["first_norm"], values + dropout(mixed, self.dropout, drawn[1]))
+        inner = dropout(jax.nn.relu(affine(parameters["widen"], values)), self.dropout, drawn[2])
+        outer = dropout(affine(parameters["narrow"], inner), self.dropout, drawn[3])
         return layer_norm(parameters["second_norm"], values + outer)
 
 

@@ -5,10 +5,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Integer
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.vae.layers import Parameters, affine, by_unit, dropout, gru, gru_start
+from neurodyn.inference.vae.layers import (
+    Coins,
+    Parameters,
+    affine,
+    by_unit,
+    dropout,
+    gru,
+    gru_start,
+    normal,
+    zeros,
+)
 
 EXTRA = 1  # one more input: which share of the units is observed in the bin
 
@@ -78,12 +89,17 @@ class GRUEncoder:
         """Whether the state of a bin depends on nothing after it."""
         return not self.bidirectional
 
-    def start(self, key: jax.Array, seeds: Float[Array, " unit"]) -> Parameters:
+    @property
+    def n_coins(self) -> int:
+        """Random bytes of a bin's dropout."""
+        return self.n_hidden if self.dropout > 0 else 0
+
+    def start(self, random: np.random.Generator, seeds: Integer[np.ndarray, " unit"]) -> Parameters:
         """Weights at the beginning of training.
 
         Parameters
         ----------
-        key : jax.Array
+        random : np.random.Generator
             Randomness.
         seeds : array
             One integer per unit; a unit's weights depend on nothing else.
@@ -94,26 +110,24 @@ class GRUEncoder:
             ``forward`` and ``backward``.
         """
 
-        def one(key: jax.Array) -> Parameters:
-            first, second, third = jax.random.split(key, 3)
-            gain = 1 / jnp.sqrt(seeds.shape[0] + EXTRA)
-            rows = by_unit(first, seeds, 3 * self.width, gain=gain)
-            extra = gain * jax.random.normal(third, (EXTRA, 3 * self.width))
+        def one() -> Parameters:
+            gain = float((len(seeds) + EXTRA) ** -0.5)
+            rows = by_unit(random, seeds, 3 * self.width, gain=gain)
+            extra = normal(random, gain, EXTRA, 3 * self.width)
             return {
-                "input": {"weight": rows, "extra": extra, "bias": jnp.zeros(3 * self.width)},
-                "first": jnp.zeros(self.width),
-                **gru_start(second, self.width),
+                "input": {"weight": rows, "extra": extra, "bias": zeros(3 * self.width)},
+                "first": zeros(self.width),
+                **gru_start(random, self.width),
             }
 
-        ahead, back = jax.random.split(key)
-        return {"forward": one(ahead), **({"backward": one(back)} if self.bidirectional else {})}
+        return {"forward": one(), **({"backward": one()} if self.bidirectional else {})}
 
     def __call__(
         self,
         parameters: Parameters,
         values: Float[Array, "trial time unit"],
         observed: Bool[Array, "trial time unit"],
-        key: jax.Array | None,
+        coins: Coins,
     ) -> Float[Array, "trial time hidden"]:
         """Hidden states.
 
@@ -125,8 +139,8 @@ class GRUEncoder:
             Standardised values, zero where not observed.
         observed : array
             What is observed.
-        key : jax.Array or None
-            Randomness of the dropout; None: none.
+        coins : Coins
+            Randomness of the dropout.
 
         Returns
         -------
@@ -143,7 +157,7 @@ class GRUEncoder:
             first = jnp.broadcast_to(weights["first"], (values.shape[0], self.width))
             found.append(gru(weights, driven.transpose(1, 0, 2), first, reverse=name == "backward"))
         hidden = jnp.concatenate(found, axis=-1).transpose(1, 0, 2)
-        return dropout(hidden, self.dropout, key)
+        return dropout(hidden, self.dropout, coins.take(self.n_coins)) if self.n_coins else hidden
 
 
 def _held(

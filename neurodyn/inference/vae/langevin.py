@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from neurodyn.errors import ModelError
@@ -83,12 +84,12 @@ class LangevinFlow(Latent):
         """Position and velocity."""
         return 2 * self.width
 
-    def start_dynamics(self, key: jax.Array) -> Parameters:
+    def start_dynamics(self, random: np.random.Generator) -> Parameters:
         """The potential's parameters, and those of step size and friction where they are learnt."""
-        found: Parameters = {"potential": self.potential.start(key, self.width)}
+        found: Parameters = {"potential": self.potential.start(random, self.width)}
         if self.learn:
-            found["log_eta"] = jnp.log(jnp.asarray(self.eta, jnp.float32))
-            found["logit_gamma"] = jax.scipy.special.logit(jnp.asarray(self.gamma, jnp.float32))
+            found["log_eta"] = np.array(np.log(self.eta), np.float32)
+            found["logit_gamma"] = np.array(np.log(self.gamma / (1 - self.gamma)), np.float32)
         return found
 
     def prepare(self, dynamics: Parameters) -> Parameters:

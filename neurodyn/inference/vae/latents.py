@@ -11,10 +11,20 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from neurodyn.inference.vae.encoders import whole_number
-from neurodyn.inference.vae.layers import Parameters, affine, affine_start, gru_start, gru_step
+from neurodyn.inference.vae.layers import (
+    Parameters,
+    affine,
+    affine_start,
+    gru_start,
+    gru_step,
+    normal,
+    orthogonal,
+    zeros,
+)
 
 LOG_DEVIATION = (-6.0, 2.0)
 
@@ -75,7 +85,7 @@ class Latent(abc.ABC):
         return self.width
 
     @abc.abstractmethod
-    def start_dynamics(self, key: jax.Array) -> Parameters:
+    def start_dynamics(self, random: np.random.Generator) -> Parameters:
         """Parameters of the dynamics at the beginning of training."""
 
     @abc.abstractmethod
@@ -95,12 +105,12 @@ class Latent(abc.ABC):
     def deviation(self, prepared: Parameters) -> Float[Array, ""]:
         """Standard deviation q of the innovations a priori."""
 
-    def start(self, key: jax.Array, n_hidden: int) -> Parameters:
+    def start(self, random: np.random.Generator, n_hidden: int) -> Parameters:
         """Parameters at the beginning of training.
 
         Parameters
         ----------
-        key : jax.Array
+        random : np.random.Generator
             Randomness.
         n_hidden : int
             Features of the encoder's state.
@@ -110,13 +120,12 @@ class Latent(abc.ABC):
         dict
             ``dynamics``, the head of the first state's posterior and, where driven, that of the innovations.
         """
-        first, second, third = jax.random.split(key, 3)
         found = {
-            "dynamics": self.start_dynamics(first),
-            "initial": affine_start(second, n_hidden, 2 * self.n_state, gain=0.5),
+            "dynamics": self.start_dynamics(random),
+            "initial": affine_start(random, n_hidden, 2 * self.n_state, gain=0.5),
         }
         if self.drive:
-            found["push"] = affine_start(third, n_hidden, 2 * self.n_innovation, gain=0.5)
+            found["push"] = affine_start(random, n_hidden, 2 * self.n_innovation, gain=0.5)
         return found
 
     def path(
@@ -142,8 +151,13 @@ class Latent(abc.ABC):
         scale = self.deviation(prepared)
         n_trials, n_time = hidden.shape[:2]
         mean, log_deviation = _head(parameters["initial"], hidden[:, 0])
-        keys = [None, None] if key is None else list(jax.random.split(key))
-        state = _draw(mean, log_deviation, keys[0])
+        sizes = (self.n_state, (n_time - 1) * self.n_innovation)
+        noise = None if key is None else jax.random.normal(key, (n_trials, sum(sizes)), hidden.dtype)
+        first = None if noise is None else noise[:, : sizes[0]]
+        later = (
+            None if noise is None else noise[:, sizes[0] :].reshape(n_trials, n_time - 1, self.n_innovation)
+        )
+        state = _draw(mean, log_deviation, first)
         initial = _divergence(mean, log_deviation, jnp.ones(())).sum(-1)
         if self.drive:
             mean, log_deviation = _head(parameters["push"], hidden[:, 1:])
@@ -153,7 +167,7 @@ class Latent(abc.ABC):
             mean = jnp.zeros((n_trials, n_time - 1, self.n_innovation), hidden.dtype)
             log_deviation = jnp.log(jnp.maximum(scale, 1e-12))
             steps = jnp.zeros((n_trials, n_time - 1), hidden.dtype)
-        innovation = _draw(mean, log_deviation, keys[1])
+        innovation = _draw(mean, log_deviation, later)
         return Path(
             self.run(prepared, state, innovation),
             initial,
@@ -206,13 +220,9 @@ def _head(parameters: Parameters, hidden: Float[Array, "... hidden"]) -> tuple[A
     return mean, jnp.clip(log_deviation - 1.0, *LOG_DEVIATION)
 
 
-def _draw(mean: Array, log_deviation: Array, key: jax.Array | None) -> Array:
-    """A draw, or the mean without a key."""
-    return (
-        mean
-        if key is None
-        else mean + jnp.exp(log_deviation) * jax.random.normal(key, mean.shape, mean.dtype)
-    )
+def _draw(mean: Array, log_deviation: Array, noise: Array | None) -> Array:
+    """A draw, or the mean without noise."""
+    return mean if noise is None else mean + jnp.exp(log_deviation) * noise
 
 
 def _divergence(mean: Array, log_deviation: Array, scale: Array) -> Array:
@@ -237,9 +247,9 @@ class IndependentNoise(Latent):
 
     drive: bool = False
 
-    def start_dynamics(self, key: jax.Array) -> Parameters:
+    def start_dynamics(self, random: np.random.Generator) -> Parameters:
         """None."""
-        del key
+        del random
         return {}
 
     def prepare(self, dynamics: Parameters) -> Parameters:
@@ -270,10 +280,10 @@ class RandomWalk(Latent):
     True
     """
 
-    def start_dynamics(self, key: jax.Array) -> Parameters:
+    def start_dynamics(self, random: np.random.Generator) -> Parameters:
         """Logarithm of the step's standard deviation."""
-        del key
-        return {"log_deviation": jnp.log(jnp.asarray(0.3))}
+        del random
+        return {"log_deviation": zeros() + np.float32(np.log(0.3))}
 
     def prepare(self, dynamics: Parameters) -> Parameters:
         """Nothing."""
@@ -302,11 +312,11 @@ class LinearDynamics(Latent):
     8
     """
 
-    def start_dynamics(self, key: jax.Array) -> Parameters:
+    def start_dynamics(self, random: np.random.Generator) -> Parameters:
         """A rotation, contracted a little, and the logarithm of the innovations' standard deviation."""
         return {
-            "transition": 0.95 * jax.random.orthogonal(key, self.width),
-            "log_deviation": jnp.log(jnp.asarray(0.3)),
+            "transition": np.float32(0.95) * orthogonal(random, self.width),
+            "log_deviation": zeros() + np.float32(np.log(0.3)),
         }
 
     def prepare(self, dynamics: Parameters) -> Parameters:
@@ -360,12 +370,11 @@ class GRUGenerator(Latent):
         """Inferred inputs."""
         return self.inputs
 
-    def start_dynamics(self, key: jax.Array) -> Parameters:
+    def start_dynamics(self, random: np.random.Generator) -> Parameters:
         """Weights."""
-        first, second = jax.random.split(key)
-        found = {**gru_start(first, self.width), "bias": jnp.zeros(3 * self.width)}
+        found = {**gru_start(random, self.width), "bias": zeros(3 * self.width)}
         if self.drive:
-            found["input"] = jax.random.normal(second, (self.inputs, 3 * self.width)) / jnp.sqrt(self.inputs)
+            found["input"] = normal(random, self.inputs**-0.5, self.inputs, 3 * self.width)
         return found
 
     def prepare(self, dynamics: Parameters) -> Parameters:

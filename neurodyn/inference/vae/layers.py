@@ -5,18 +5,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Integer, UInt8
 
 Parameters = dict[str, Any]
 BYTE = 256
 
 
-def affine_start(key: jax.Array, n_in: int, n_out: int, *, gain: float = 1.0) -> Parameters:
+def affine_start(random: np.random.Generator, n_in: int, n_out: int, *, gain: float = 1.0) -> Parameters:
     """Weights with variance ``gain^2 / n_in`` and zero biases of an affine map.
 
     Parameters
     ----------
-    key : jax.Array
+    random : np.random.Generator
         Randomness.
     n_in, n_out : int
         Features.
@@ -28,8 +29,17 @@ def affine_start(key: jax.Array, n_in: int, n_out: int, *, gain: float = 1.0) ->
     dict
         ``weight`` (in, out) and ``bias`` (out).
     """
-    weight = gain * jax.random.normal(key, (n_in, n_out)) / jnp.sqrt(max(n_in, 1))
-    return {"weight": weight, "bias": jnp.zeros(n_out)}
+    return {"weight": normal(random, gain / max(n_in, 1) ** 0.5, n_in, n_out), "bias": zeros(n_out)}
+
+
+def normal(random: np.random.Generator, deviation: float, *shape: int) -> Float[np.ndarray, "..."]:
+    """Normal numbers in single precision."""
+    return (deviation * random.standard_normal(shape)).astype(np.float32)
+
+
+def zeros(*shape: int) -> Float[np.ndarray, "..."]:
+    """Zeros in single precision."""
+    return np.zeros(shape, np.float32)
 
 
 def affine(parameters: Parameters, values: Float[Array, "... features"]) -> Float[Array, "... outputs"]:
@@ -38,13 +48,13 @@ def affine(parameters: Parameters, values: Float[Array, "... features"]) -> Floa
 
 
 def by_unit(
-    key: jax.Array, seeds: Float[Array, " unit"], width: int, *, gain: float
-) -> Float[Array, "unit width"]:
+    random: np.random.Generator, seeds: Integer[np.ndarray, " unit"], width: int, *, gain: float
+) -> Float[np.ndarray, "unit width"]:
     """Weights drawn unit by unit from seeds of their own, so that they follow a unit wherever it stands.
 
     Parameters
     ----------
-    key : jax.Array
+    random : np.random.Generator
         Randomness.
     seeds : array
         One integer per unit.
@@ -58,15 +68,22 @@ def by_unit(
     array
         ``(unit, width)``.
     """
-    return gain * jax.vmap(lambda seed: jax.random.normal(jax.random.fold_in(key, seed), (width,)))(seeds)
+    base = int(random.integers(2**32))
+    drawn = [np.random.default_rng([base, int(seed)]).standard_normal(width) for seed in np.asarray(seeds)]
+    return (gain * np.array(drawn).reshape(len(drawn), width)).astype(np.float32)
 
 
-def gru_start(key: jax.Array, n_hidden: int) -> Parameters:
+def orthogonal(random: np.random.Generator, n: int) -> Float[np.ndarray, "n n"]:
+    """A random orthogonal matrix."""
+    return np.linalg.qr(random.standard_normal((n, n)))[0].astype(np.float32)
+
+
+def gru_start(random: np.random.Generator, n_hidden: int) -> Parameters:
     """Recurrent weights of a gated recurrent unit, gates in the order reset, update, candidate.
 
     Parameters
     ----------
-    key : jax.Array
+    random : np.random.Generator
         Randomness.
     n_hidden : int
         Hidden units.
@@ -76,8 +93,8 @@ def gru_start(key: jax.Array, n_hidden: int) -> Parameters:
     dict
         ``recurrent`` (hidden, 3 hidden), ``recurrent_bias`` (hidden) of the candidate.
     """
-    blocks = jax.vmap(lambda k: jax.random.orthogonal(k, n_hidden))(jax.random.split(key, 3))
-    return {"recurrent": jnp.concatenate(list(blocks), axis=1), "recurrent_bias": jnp.zeros(n_hidden)}
+    blocks = [orthogonal(random, n_hidden) for _ in range(3)]
+    return {"recurrent": np.concatenate(blocks, axis=1), "recurrent_bias": zeros(n_hidden)}
 
 
 def gru_step(
@@ -158,11 +175,13 @@ def layer_norm(parameters: Parameters, values: Float[Array, "... features"]) -> 
 
 def layer_norm_start(width: int) -> Parameters:
     """Scale one, shift zero."""
-    return {"scale": jnp.ones(width), "shift": jnp.zeros(width)}
+    return {"scale": zeros(width) + 1, "shift": zeros(width)}
 
 
-def dropout(values: Float[Array, "..."], rate: float, key: jax.Array | None) -> Float[Array, "..."]:
-    """Set a share of the values to zero and scale up the others, to a 256th; nothing without a key.
+def dropout(
+    values: Float[Array, "*shape"], rate: float, coins: UInt8[Array, "*shape"] | None
+) -> Float[Array, "*shape"]:
+    """Set a share of the values to zero and scale up the others, to a 256th; nothing without coins.
 
     Parameters
     ----------
@@ -170,8 +189,8 @@ def dropout(values: Float[Array, "..."], rate: float, key: jax.Array | None) -> 
         Anything.
     rate : float
         Share set to zero, rounded to a 256th: random bytes cost a quarter of random numbers.
-    key : jax.Array or None
-        Randomness; None: `values` as they are.
+    coins : array or None
+        A random byte per value; None: `values` as they are.
 
     Returns
     -------
@@ -179,14 +198,36 @@ def dropout(values: Float[Array, "..."], rate: float, key: jax.Array | None) -> 
         As `values`.
     """
     dropped = round(rate * BYTE)
-    if key is None or dropped == 0:
+    if coins is None or dropped == 0:
         return values
-    kept = jax.random.bits(key, values.shape, jnp.uint8) >= dropped
-    return jnp.where(kept, values * (BYTE / (BYTE - dropped)), 0)
+    return jnp.where(coins >= dropped, values * (BYTE / (BYTE - dropped)), 0)
+
+
+class Coins:
+    """Random bytes for all the dropout of a pass, drawn at once.
+
+    Parameters
+    ----------
+    key : jax.Array or None
+        Randomness; None: there are none.
+    shape : tuple of int
+        Trials and bins.
+    width : int
+        Bytes per bin.
+    """
+
+    def __init__(self, key: jax.Array | None, shape: tuple[int, ...], width: int) -> None:
+        self.bytes = None if key is None else jax.random.bits(key, (*shape, width), jnp.uint8)
+        self.used = 0
+
+    def take(self, width: int) -> UInt8[Array, "trial time width"] | None:
+        """The next bytes of every bin."""
+        self.used += width
+        return None if self.bytes is None else self.bytes[..., self.used - width : self.used]
 
 
 def keep_mask(
-    key: jax.Array, seeds: Float[Array, " unit"], keep: float, n_trials: int, n_time: int
+    key: jax.Array, seeds: Integer[Array, " unit"], keep: float, n_trials: int, n_time: int
 ) -> Bool[Array, "trial time unit"]:
     """Independent coins that follow a unit wherever it stands.
 
@@ -221,7 +262,7 @@ def attention(
     heads: int,
     seen: Bool[Array, "time time"] | None,
     rate: float,
-    random: jax.Array | None,
+    coins: UInt8[Array, "batch time looks"] | None,
 ) -> Float[Array, "batch time width"]:
     """Scaled dot-product attention in several heads.
 
@@ -235,8 +276,8 @@ def attention(
         True where the row's bin may look at the column's; None: everywhere.
     rate : float
         Dropout of the attention weights.
-    random : jax.Array or None
-        Randomness of the dropout.
+    coins : array or None
+        Random bytes of the dropout, heads times bins of them per bin.
 
     Returns
     -------
@@ -255,5 +296,7 @@ def attention(
     scores = split(query) @ split(key).transpose(0, 1, 3, 2) / jnp.sqrt(width // heads).astype(query.dtype)
     if seen is not None:
         scores = jnp.where(seen, scores, -jnp.inf)
-    weights = dropout(jax.nn.softmax(scores, axis=-1), rate, random)
+    if coins is not None:
+        coins = coins.reshape(batch, n_time, heads, n_time).transpose(0, 2, 1, 3)
+    weights = dropout(jax.nn.softmax(scores, axis=-1), rate, coins)
     return (weights @ split(value)).transpose(0, 2, 1, 3).reshape(batch, n_time, width)

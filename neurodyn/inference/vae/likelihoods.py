@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import jax.scipy.special as special
+import numpy as np
 from jaxtyping import Array, Float
 
 from neurodyn.inference.vae.layers import Parameters
@@ -28,10 +29,10 @@ class Poisson:
         """Kinds of units it describes."""
         return ("count",)
 
-    def start(self, mean: Float[Array, " unit"], deviation: Float[Array, " unit"]) -> Parameters:
+    def start(self, mean: Float[np.ndarray, " unit"], deviation: Float[np.ndarray, " unit"]) -> Parameters:
         """Biases that give every unit its mean."""
         del deviation
-        return {"bias": jnp.log(jnp.maximum(mean, 1e-5))}
+        return {"bias": np.log(np.maximum(mean, 1e-5)).astype(np.float32)}
 
     def negative(
         self, parameters: Parameters, read: Float[Array, "... unit"], values: Float[Array, "... unit"]
@@ -72,10 +73,13 @@ class NegativeBinomial:
         """Kinds of units it describes."""
         return ("count",)
 
-    def start(self, mean: Float[Array, " unit"], deviation: Float[Array, " unit"]) -> Parameters:
+    def start(self, mean: Float[np.ndarray, " unit"], deviation: Float[np.ndarray, " unit"]) -> Parameters:
         """Biases that give every unit its mean; r of ten."""
         del deviation
-        return {"bias": jnp.log(jnp.maximum(mean, 1e-5)), "log_size": jnp.full(mean.shape, jnp.log(10.0))}
+        return {
+            "bias": np.log(np.maximum(mean, 1e-5)).astype(np.float32),
+            "log_size": np.full(mean.shape, np.log(10.0), np.float32),
+        }
 
     def negative(
         self, parameters: Parameters, read: Float[Array, "... unit"], values: Float[Array, "... unit"]
@@ -121,10 +125,10 @@ class Gaussian:
         """Kinds of units it describes."""
         return ("continuous",)
 
-    def start(self, mean: Float[Array, " unit"], deviation: Float[Array, " unit"]) -> Parameters:
+    def start(self, mean: Float[np.ndarray, " unit"], deviation: Float[np.ndarray, " unit"]) -> Parameters:
         """The training moments; what is read out is in standard deviations."""
-        log_scale = jnp.log(jnp.maximum(deviation, 1e-8))
-        return {"bias": mean, "log_deviation": log_scale, "log_scale": log_scale}
+        log_scale = np.log(np.maximum(deviation, 1e-8)).astype(np.float32)
+        return {"bias": mean.astype(np.float32), "log_deviation": log_scale, "log_scale": log_scale}
 
     def negative(
         self, parameters: Parameters, read: Float[Array, "... unit"], values: Float[Array, "... unit"]

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Integer
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.vae.decoders import LinearDecoder, TransformerDecoder
 from neurodyn.inference.vae.encoders import GRUEncoder
 from neurodyn.inference.vae.latents import Latent, Path
-from neurodyn.inference.vae.layers import Parameters, by_unit
+from neurodyn.inference.vae.layers import Coins, Parameters, by_unit
 from neurodyn.inference.vae.likelihoods import Likelihood
 
 ABLATIONS = ("latent", "noise", "encoder")
@@ -84,16 +85,16 @@ class Network:
 
     def start(
         self,
-        key: jax.Array,
-        seeds: Array,
-        mean: Float[Array, " unit"],
-        deviation: Float[Array, " unit"],
+        random: np.random.Generator,
+        seeds: Integer[np.ndarray, " unit"],
+        mean: Float[np.ndarray, " unit"],
+        deviation: Float[np.ndarray, " unit"],
     ) -> Parameters:
         """Parameters at the beginning of training.
 
         Parameters
         ----------
-        key : jax.Array
+        random : np.random.Generator
             Randomness.
         seeds : array
             One integer per unit.
@@ -105,13 +106,12 @@ class Network:
         dict
             Parameters of the parts by name.
         """
-        keys = jax.random.split(key, 4)
         width = self.decoder.n_features(self.n_given)
         return {
-            "encoder": self.encoder.start(keys[0], seeds),
-            "latent": self.latent.start(keys[1], self.encoder.n_hidden),
-            "decoder": self.decoder.start(keys[2], self.n_given),
-            "readout": {"weight": by_unit(keys[3], seeds, width, gain=0.5 / width**0.5)},
+            "encoder": self.encoder.start(random, seeds),
+            "latent": self.latent.start(random, self.encoder.n_hidden),
+            "decoder": self.decoder.start(random, self.n_given),
+            "readout": {"weight": by_unit(random, seeds, width, gain=0.5 / width**0.5)},
             "likelihood": self.likelihood.start(mean, deviation),
         }
 
@@ -144,13 +144,14 @@ class Network:
         Output
             What is read out, and the states on the way.
         """
-        keys = [None, None] if dropout is None else list(jax.random.split(dropout))
-        hidden = self.encoder(parameters["encoder"], values, observed, keys[0])
+        shape = values.shape[:2]
+        coins = Coins(dropout, shape, self.encoder.n_coins + self.decoder.n_coins(shape[1], self.n_given))
+        hidden = self.encoder(parameters["encoder"], values, observed, coins)
         path = self.latent.path(parameters["latent"], hidden, sample)
         given = [self._shown(path.state, sample)]
         if self.reads_encoder:
             given.append(jnp.zeros_like(hidden) if self.ablate == "encoder" else hidden)
-        features = self.decoder(parameters["decoder"], jnp.concatenate(given, axis=-1), keys[1])
+        features = self.decoder(parameters["decoder"], jnp.concatenate(given, axis=-1), coins)
         return Output(self.read(parameters, features), path, hidden, features)
 
     def read(self, parameters: Parameters, features: Float[Array, "trial time width"]) -> Array:

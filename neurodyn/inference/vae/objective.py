@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Integer
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.vae.encoders import proportion
@@ -88,7 +88,7 @@ class Masking:
         """Whether anything is hidden."""
         return self.kept < 1 or self.hide_units > 0 or self.hide_tail > 0
 
-    def draw(self, trials: Trials, seeds: Array, key: jax.Array) -> Shown:
+    def draw(self, trials: Trials, seeds: Integer[Array, " unit"], key: jax.Array) -> Shown:
         """What one step shows and scores.
 
         Parameters

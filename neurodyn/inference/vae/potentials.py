@@ -4,11 +4,12 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.vae.encoders import whole_number
-from neurodyn.inference.vae.layers import Parameters
+from neurodyn.inference.vae.layers import Parameters, normal, zeros
 
 TAPS = 3
 
@@ -24,9 +25,9 @@ class NoPotential:
     {}
     """
 
-    def start(self, key: jax.Array | None, width: int) -> Parameters:
+    def start(self, random: np.random.Generator | None, width: int) -> Parameters:
         """No parameters."""
-        del key, width
+        del random, width
         return {}
 
     def prepare(self, parameters: Parameters, width: int) -> Parameters:
@@ -71,9 +72,9 @@ class Oscillators:
         """Check the hyperparameters."""
         _positive("stiffness", self.stiffness, "Oscillators")
 
-    def start(self, key: jax.Array, width: int) -> Parameters:
+    def start(self, random: np.random.Generator, width: int) -> Parameters:
         """Logarithms of the stiffnesses."""
-        return {"log_stiffness": jnp.log(self.stiffness) + 0.5 * jax.random.normal(key, (width,))}
+        return {"log_stiffness": np.float32(np.log(self.stiffness)) + normal(random, 0.5, width)}
 
     def prepare(self, parameters: Parameters, width: int) -> Parameters:
         """Stiffness of every oscillator."""
@@ -136,18 +137,18 @@ class CoupledChannels:
                 f"CoupledChannels: confinement is {self.confinement!r}; choose one of none, quadratic, quartic."
             )
 
-    def start(self, key: jax.Array, width: int) -> Parameters:
+    def start(self, random: np.random.Generator, width: int) -> Parameters:
         """Small random filters: at zero a normalised filter has no gradient."""
         if width % self.channels:
             raise ModelError(
                 f"CoupledChannels: the latent has {width} dimensions and channels is {self.channels}; the channels "
                 "must divide them."
             )
-        found = {"filter": 0.1 * jax.random.normal(key, (self.channels, self.channels, TAPS))}
+        found = {"filter": normal(random, 0.1, self.channels, self.channels, TAPS)}
         if self.confinement != "none":
-            found["log_quadratic"] = jnp.zeros(())
+            found["log_quadratic"] = zeros()
         if self.confinement == "quartic":
-            found["log_quartic"] = jnp.zeros(())
+            found["log_quartic"] = zeros()
         return found
 
     def prepare(self, parameters: Parameters, width: int) -> Parameters:
@@ -215,13 +216,12 @@ class LearntPotential:
         """Check the hyperparameters."""
         whole_number("hidden", self.hidden, 1, "LearntPotential")
 
-    def start(self, key: jax.Array, width: int) -> Parameters:
+    def start(self, random: np.random.Generator, width: int) -> Parameters:
         """Weights."""
-        first, second = jax.random.split(key)
         return {
-            "weight": jax.random.normal(first, (width, self.hidden)) / jnp.sqrt(width),
-            "bias": jnp.zeros(self.hidden),
-            "height": jax.random.normal(second, (self.hidden,)) / jnp.sqrt(self.hidden),
+            "weight": normal(random, width**-0.5, width, self.hidden),
+            "bias": zeros(self.hidden),
+            "height": normal(random, self.hidden**-0.5, self.hidden),
         }
 
     def prepare(self, parameters: Parameters, width: int) -> Parameters:

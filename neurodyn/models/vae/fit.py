@@ -11,6 +11,7 @@ import xarray as xr
 from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.inference.compilation import light_jit
 from neurodyn.inference.random import key_words
+from neurodyn.inference.vae.layers import Coins
 from neurodyn.inference.vae.network import Network
 from neurodyn.models.base import Prediction
 from neurodyn.models.baselines.common import unit_kinds
@@ -196,7 +197,7 @@ class SequentialVAEFit(HasInfer, HasSimulate):
         state = network.latent.prior(tree["latent"], n_trials, n_time, first)
         if network.reads_encoder:
             state = jnp.concatenate([state, jnp.zeros((*state.shape[:2], network.encoder.n_hidden))], axis=-1)
-        read = network.read(tree, network.decoder(tree["decoder"], state, None))
+        read = network.read(tree, network.decoder(tree["decoder"], state, Coins(None, (), 0)))
         drawn = network.likelihood.draw(tree["likelihood"], read, second)
         trained = self.parameters["trained"].values
         activity = np.full((n_trials, n_time, len(trained)), np.nan, np.float32)

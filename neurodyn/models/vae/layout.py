@@ -5,7 +5,7 @@ import zlib
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 
 from neurodyn.inference.random import key_words
 from neurodyn.inference.vae.objective import Trials
@@ -17,7 +17,7 @@ SPECKLE = 0.2
 FEW_SPECKLE = 0.1
 
 
-def unit_seeds(labels: np.ndarray) -> Int[np.ndarray, " unit"]:
+def unit_seeds(labels: np.ndarray) -> Integer[np.ndarray, " unit"]:
     """One integer per unit that depends on its label alone."""
     return np.array([zlib.crc32(str(label).encode()) for label in labels.tolist()], dtype=np.uint32)
 
@@ -96,7 +96,7 @@ def part(
     fed: Bool[np.ndarray, "trial time unit"],
     length: int,
     share: float,
-    seeds: Int[np.ndarray, " unit"],
+    seeds: Integer[np.ndarray, " unit"],
     key: jax.Array,
 ) -> Parted:
     """Set entries aside: in whole windows where there are enough of them, else speckled over all.
@@ -149,7 +149,7 @@ def part(
 
 
 def _speckle(
-    words: list[int], seeds: Int[np.ndarray, " unit"], shape: tuple[int, int], share: float
+    words: list[int], seeds: Integer[np.ndarray, " unit"], shape: tuple[int, int], share: float
 ) -> Bool[np.ndarray, "window time unit"]:
     """Coins that follow a unit wherever it stands."""
     drawn = [np.random.default_rng([*words, int(seed)]).random(shape) < share for seed in seeds]

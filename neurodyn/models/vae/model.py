@@ -246,14 +246,15 @@ class SequentialVAE(Model):
         }
         restarts = _whole("restarts", options["restarts"])
         keys = [jax.random.fold_in(key, 1 + number) for number in range(restarts)]
-        start_mean, start_deviation = (jnp.asarray(a[trained], jnp.float32) for a in (mean, deviation))
         identity = ""
         if options["checkpoint"] is not None:
             identity = digest(
                 repr(self), values, mask, fed, np.array(key_words(key)), restarts, options["together"]
             )
         results, interrupted = train(
-            lambda k: network.start(k, context["seeds"], start_mean, start_deviation),
+            lambda k: network.start(
+                np.random.default_rng(key_words(k)), seeds, mean[trained], deviation[trained]
+            ),
             parted.train,
             parted.held_out,
             context,
