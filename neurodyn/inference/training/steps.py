@@ -251,7 +251,7 @@ def _step(
         layout.unpack(state.parameters), batch, context, random, epoch, objective, settings, names
     )
     gradient = pack(gradient)
-    norm = optax.global_norm(gradient)
+    norm = jnp.sqrt(jnp.square(gradient).sum())
     finite = jnp.isfinite(jnp.concatenate([parts, norm[None]]))
     updates, moments = optimiser(settings).update(gradient, state.moments, state.parameters)
     rate = settings.step_size(state.step, settings.epochs * per_epoch, state.shrunk)
@@ -294,7 +294,7 @@ def _divided(batch: Tree, devices: int) -> Tree:
     """The trials of a batch divided among devices."""
     if devices == 1:
         return batch
-    mesh = jax.make_mesh((devices,), ("trial",), devices=jax.devices()[:devices])
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("trial",))
     spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("trial"))
     return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spread), batch)
 

@@ -223,7 +223,7 @@ class Coins:
     def take(self, width: int) -> UInt8[Array, "trial time width"] | None:
         """The next bytes of every bin."""
         self.used += width
-        return None if self.bytes is None else self.bytes[..., self.used - width : self.used]
+        return None if self.bytes is None or width == 0 else self.bytes[..., self.used - width : self.used]
 
 
 def keep_mask(

@@ -204,7 +204,8 @@ class Objective:
                 steps = self._published_steps(parameters, output)
                 share = jnp.maximum(real.sum(dtype=fed.dtype), 1)
             else:
-                steps, share = output.path.steps, entries
+                # Per entry that could be scored, so that hiding some of them does not weigh the divergence up.
+                steps, share = output.path.steps, jnp.maximum(trials.scored.sum(dtype=fed.dtype), 1)
             numerators["initial"] = weight * initial
             numerators["steps"] = weight * masked_steps(steps, inside).sum()
             denominators |= {"initial": share, "steps": share}
