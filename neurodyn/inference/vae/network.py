@@ -12,7 +12,7 @@ from neurodyn.errors import ModelError
 from neurodyn.inference.vae.decoders import LinearDecoder, TransformerDecoder
 from neurodyn.inference.vae.encoders import GRUEncoder
 from neurodyn.inference.vae.latents import Latent, Path
-from neurodyn.inference.vae.layers import Coins, Parameters, by_unit
+from neurodyn.inference.vae.layers import Coins, Parameters, affine, affine_start, by_unit
 from neurodyn.inference.vae.likelihoods import Likelihood
 
 ABLATIONS = ("latent", "noise", "encoder")
@@ -60,6 +60,7 @@ class Network:
     likelihood: Likelihood
     reads_encoder: bool = True
     ablate: str | None = None
+    factors: int | None = None
 
     def __post_init__(self) -> None:
         """Check the combination."""
@@ -107,7 +108,12 @@ class Network:
             Parameters of the parts by name.
         """
         width = self.decoder.n_features(self.n_given)
+        factors = {}
+        if self.factors is not None:
+            factors = {"factors": affine_start(random, width, self.factors)}
+            width = self.factors
         return {
+            **factors,
             "encoder": self.encoder.start(random, seeds),
             "latent": self.latent.start(random, self.encoder.n_hidden),
             "decoder": self.decoder.start(random, self.n_given),
@@ -152,6 +158,8 @@ class Network:
         if self.reads_encoder:
             given.append(jnp.zeros_like(hidden) if self.ablate == "encoder" else hidden)
         features = self.decoder(parameters["decoder"], jnp.concatenate(given, axis=-1), coins)
+        if self.factors is not None:
+            features = affine(parameters["factors"], features)
         return Output(self.read(parameters, features), path, hidden, features)
 
     def read(self, parameters: Parameters, features: Float[Array, "trial time width"]) -> Array:
