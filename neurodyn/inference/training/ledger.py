@@ -132,10 +132,11 @@ class Ledger:
 
     def words(self) -> str:
         """The last loss and score."""
-        loss = np.nansum(self.parts[-1], axis=-1).mean()
+        if len(self.steps) < 2:
+            return "not evaluated yet"
         score = np.mean(self.scores[-1])
         held_out = "" if np.isnan(score) else f", held out {score:.4f}"
-        return f"loss {loss:.4f}{held_out}"
+        return f"loss {self.parts[-1].sum(axis=-1).mean():.4f}{held_out}"
 
     def result(
         self,

@@ -69,7 +69,7 @@ class Training:
     warm_up: int = 20
     plateau_factor: float = 0.95
     plateau_patience: int = 10
-    weight_decay: float = 1e-4
+    weight_decay: float = 1.0
     decay_ramp: int = 0
     clip: float = 5.0
     average: float = 0.99

@@ -131,7 +131,7 @@ class TransformerDecoder:
     width: int | None = 64
     heads: int = 2
     feed_forward: int = 128
-    dropout: float = 0.05
+    dropout: float = 0.0
     causal: bool = False
     positions: bool = True
 

@@ -60,6 +60,8 @@ class SequentialVAE(Model):
     ablate : {None, "latent", "noise", "encoder"}
         What the decoder gets zeros for (with ``"noise"``: independent standard normal numbers in place of the latent);
         its width stays.
+    factors : int, optional
+        Dimensions of a linear bottleneck between decoder and readout; None: none.
     masking : Masking
         What is hidden at random in training (coordinated dropout).
     loss : {"elbo", "published"}
@@ -129,6 +131,7 @@ class SequentialVAE(Model):
     likelihood: str = "auto"
     reads_encoder: bool = True
     ablate: str | None = None
+    factors: int | None = None
     masking: Masking = dataclasses.field(default_factory=Masking)
     loss: str = "elbo"
     divergence_weight: float = 1.0
@@ -166,9 +169,9 @@ class SequentialVAE(Model):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise ModelError(f"sequential_vae: {name} is {value!r}; it must be between {low} and {high}.")
-        for name, least in (("window", 2), ("passes", 0)):
+        for name, least in (("window", 2), ("factors", 1), ("passes", 0)):
             value = getattr(self, name)
-            if value is None and name == "window":
+            if value is None and name != "passes":
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
                 raise ModelError(
@@ -189,6 +192,7 @@ class SequentialVAE(Model):
             likelihood=LIKELIHOODS[likelihood](),
             reads_encoder=self.reads_encoder,
             ablate=self.ablate,
+            factors=self.factors,
         )
 
     def _likelihood(self, kinds: np.ndarray) -> str:
