@@ -1,6 +1,6 @@
 """The claims of a system's page, measured one by one: measured, bar, holds or falls short.
 
-    python benchmarks/reproduce.py {hmm,switching-glm,predictive-coding} [--quick] [--full] [--only LINE ...]
+    python benchmarks/reproduce.py {hmm,switching-glm,predictive-coding,langevin-flow} [--quick] [--full] [--only LINE ...]
 
 `QUICK=1` in the environment means `--quick`: a reduced version, and every line it prints says so. `--full` has no
 limit of time and resumes: a line already measured at this commit is taken from `results/`. The exit status is 1
@@ -93,10 +93,27 @@ def predictive_coding_lines(full: bool) -> dict[str, Action]:
     }
 
 
+def langevin_flow_lines(full: bool) -> dict[str, Action]:
+    """The lines of systems/langevin-flow: speed first, then simulated and recorded populations."""
+    del full
+    return {
+        "speed": line("langevin_flow.speed"),
+        "lorenz_10": line("langevin_flow.lorenz", "measure_rate", 10.0, 0.95),
+        "lorenz_5": line("langevin_flow.lorenz", "measure_rate", 5.0, 0.92),
+        "lorenz_trials": line("langevin_flow.lorenz", "measure_trials"),
+        "lorenz_others": line("langevin_flow.lorenz", "measure_others"),
+        "rat_page_split": line("langevin_flow.rat", "measure_page_split"),
+        "rat_stratified": line("langevin_flow.rat", "measure_stratified"),
+        "rat_forward": line("langevin_flow.rat", "measure_forward"),
+        "rat_table": line("langevin_flow.rat", "measure_table"),
+    }
+
+
 SYSTEMS = {
     "hmm": hmm_lines,
     "switching-glm": switching_glm_lines,
     "predictive-coding": predictive_coding_lines,
+    "langevin-flow": langevin_flow_lines,
 }
 # Lines that time nothing but themselves run two at a time, each in a process of its own, after the others; long first.
 SIDE_BY_SIDE = {
@@ -110,6 +127,16 @@ SIDE_BY_SIDE = {
         "head_direction",
         "rat_motor",
         "mouse_choices",
+    ),
+    "langevin-flow": (
+        "rat_stratified",
+        "rat_table",
+        "lorenz_others",
+        "lorenz_trials",
+        "rat_page_split",
+        "rat_forward",
+        "lorenz_10",
+        "lorenz_5",
     ),
     "predictive-coding": ("recovery", "signal", "human", "mouse", "golden"),
 }

@@ -1,0 +1,1 @@
+"""The claims of the page on the Langevin flow and sequential autoencoders."""
