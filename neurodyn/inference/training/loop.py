@@ -204,8 +204,8 @@ class _Run:
             chunk = int(np.clip(taken * CHUNK_SECONDS / max(seconds, 1e-6), 1, 8 * chunk))
             if stop % every == 0 or stop == total:
                 self.evaluate(stop)
-            report(stop / total, f"epoch {stop // self.per_epoch}, {self.ledger.words()}")
             store.keep(name, self.arrays)
+            report(stop / total, f"epoch {stop // self.per_epoch}, {self.ledger.words()}")
 
     def take_steps(self, stop: int) -> State:
         """Compiled steps."""

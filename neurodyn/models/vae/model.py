@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import DataWarning, ModelError, NeurodynWarning
+from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.inference.glm.checkpoints import digest
 from neurodyn.inference.random import key_words
 from neurodyn.inference.training import Result, Training, train
@@ -223,7 +223,7 @@ class SequentialVAE(Model):
             warnings.warn(
                 f"{len(silent)} of {len(trained)} units are never observed (such as {str(silent[0])!r}); the network "
                 "leaves them out and predicts the average unit for them.",
-                DataWarning,
+                NeurodynWarning,
                 stacklevel=4,
             )
         mean, variance = moments(values, mask)

@@ -138,7 +138,7 @@ def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
             raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError):
-        run(checkpoint=path, checkpoint_seconds=-1.0, identity="a", progress=Stop())
+        run(checkpoint=path, checkpoint_seconds=0.0, identity="a", progress=Stop())
     np.savez(path, identity=np.array("a"))
     with pytest.raises(FileError):
         run(checkpoint=path, identity="b")

@@ -133,7 +133,9 @@ def test_the_published_loss_is_the_divergence_of_every_transition_from_a_narrow_
         net(start(net), fed, data.fed, sample=jax.random.split(jax.random.key(0), 3)[2]).path.state
     )
     prepared = flow.prepare(start(net)["latent"]["dynamics"])
-    force = np.stack([np.asarray(flow.potential.gradient(prepared["potential"], jnp.asarray(z))) for z in state[..., :4]])
+    force = np.stack(
+        [np.asarray(flow.potential.gradient(prepared["potential"], jnp.asarray(z))) for z in state[..., :4]]
+    )
     mean = 0.6 * (state[..., 4:] - 0.1 * force)[:, :-1]
     variance = 2 * 0.4
     divergence = 0.5 * (variance / 0.1 + mean**2 / 0.1 - 1 + np.log(0.1 / variance)).sum(-1)
