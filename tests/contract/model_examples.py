@@ -118,6 +118,7 @@ def autoencoder() -> Model:
         encoder=GRUEncoder(8),
         latent=LangevinFlow(width=4),
         decoder=TransformerDecoder(8, feed_forward=8),
+        ablate=None,
         training=Training(epochs=4, warm_up=2),
     )
 
@@ -210,6 +211,7 @@ def generator() -> Model:
         latent=GRUGenerator(width=6, inputs=2),
         decoder=LinearDecoder(4),
         reads_encoder=False,
+        ablate=None,
         training=Training(epochs=4, warm_up=2, batch_size=4),
         window=12,
         passes=3,

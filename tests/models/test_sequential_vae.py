@@ -32,6 +32,7 @@ def tiny(**changes) -> SequentialVAE:
         "latent": LangevinFlow(width=4),
         "decoder": LinearDecoder(6),
         "training": TINY,
+        "ablate": None,
     }
     return SequentialVAE(**{**parts, **changes})
 

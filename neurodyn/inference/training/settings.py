@@ -62,7 +62,7 @@ class Training:
     'cosine'
     """
 
-    epochs: int = 100
+    epochs: int = 60
     batch_size: int = 64
     learning_rate: float = 3e-3
     schedule: str = "cosine"

@@ -57,9 +57,10 @@ class SequentialVAE(Model):
         ``"auto"``: Poisson for counts, Gaussian for continuous units.
     reads_encoder : bool
         Whether the decoder is given the encoder's states beside the latent ones.
-    ablate : {None, "latent", "noise", "encoder"}
+    ablate : {"latent", None, "noise", "encoder"}
         What the decoder gets zeros for (with ``"noise"``: independent standard normal numbers in place of the latent);
-        its width stays.
+        its width stays. The default leaves the latent out, because held-out data prefer it so: see the guide's table.
+        None uses everything.
     factors : int, optional
         Dimensions of a linear bottleneck between decoder and readout; None: none.
     masking : Masking
@@ -130,7 +131,7 @@ class SequentialVAE(Model):
     decoder: TransformerDecoder | LinearDecoder = dataclasses.field(default_factory=TransformerDecoder)
     likelihood: str = "auto"
     reads_encoder: bool = True
-    ablate: str | None = None
+    ablate: str | None = "latent"
     factors: int | None = None
     masking: Masking = dataclasses.field(default_factory=Masking)
     loss: str = "elbo"

@@ -77,6 +77,7 @@ def published_langevin_flow(dataset: str = "mc_maze", *, width: int = 280, **cha
         ),
         "decoder": TransformerDecoder(width=None, feed_forward=512, dropout=0.05, positions=False),
         "masking": Masking(keep=keep),
+        "ablate": None,
         "loss": "published",
         "divergence_weight": 0.1,
         "divergence_ramp": 500.0,
@@ -134,5 +135,6 @@ def lfads(*, width: int = 64, inputs: int = 4, factors: int = 32, **changes: Any
         "latent": GRUGenerator(width=width, inputs=max(inputs, 1), drive=inputs > 0),
         "decoder": LinearDecoder(factors),
         "reads_encoder": False,
+        "ablate": None,
     }
     return SequentialVAE(**{**parts, **changes})
