@@ -142,7 +142,7 @@ def test_rate_r2_of_the_truth_is_one_and_that_of_the_counts_is_not(lorenz):
 def test_rate_r2_says_what_is_missing(lorenz):
     for options, words in (
         ({"truth": "speed"}, "no variable 'speed'"),
-        ({"truth": None}, r"truth has the shape \(\)"),
+        ({"truth": None}, "truth has the shape None"),
         ({"per": "trial"}, "per is 'trial'"),
         ({"truth": np.full(lorenz["rates"].shape, np.nan)}, "not finite where it is scored"),
         ({"truth": np.ones((2, 3, 4))}, r"truth has the shape \(2, 3, 4\)"),

@@ -18,8 +18,8 @@ def rate_r2(mean: Any, target: xr.Dataset, *, truth: Any = "rates", per: str = "
     .. math:: 1 - \frac{\sum_i (\lambda_i - \hat\lambda_i)^2}{\sum_i (\lambda_i - \bar\lambda_{u(i)})^2}
 
     Sums run over the entries that are observed in the target, pooled over trials, time and units; :math:`\bar\lambda_u` is
-    the mean true rate of a unit over them; one mean of all units in its place would give a value at least as high. Unlike scores
-    against counts, that of the true rates is 1.
+    the mean true rate of a unit over them; one mean of all units in its place would give a value at least as high. Unlike
+    scores against counts, that of the true rates is 1.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def rate_r2(mean: Any, target: xr.Dataset, *, truth: Any = "rates", per: str = "
         Predicted expected counts per bin, the shape of the activity.
     target : xr.Dataset
         The scored entries; NaN is not scored.
-    truth : str, xr.DataArray or array-like
+    truth : str, xr.DataArray or np.ndarray
         True expected counts per bin, the shape of the activity, or the name of the variable of `target` that holds them, as
         simulators return it.
     per : {"pooled", "unit"}
@@ -143,9 +143,10 @@ def _true_rates(truth: Any, target: xr.Dataset) -> np.ndarray:
             held = ", ".join(map(str, target.data_vars))
             raise ModelError(f"rate_r2: the target has no variable {truth!r}, it has {held}; give truth=.")
         truth = target[truth]
-    if truth is None or np.shape(truth) != target["activity"].shape:
+    shape = getattr(truth, "shape", None)
+    if shape != target["activity"].shape:
         raise ModelError(
-            f"rate_r2: truth has the shape {np.shape(truth)}, the target {target['activity'].shape}; give the true rate of "
+            f"rate_r2: truth has the shape {shape}, the target {target['activity'].shape}; give the true rate of "
             "every entry."
         )
     return np.asarray(evaluation(target, mean=truth).mean)
