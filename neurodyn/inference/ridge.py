@@ -128,6 +128,7 @@ def choose(
     widths: tuple[int, ...],
     strengths: tuple[float, ...] = STRENGTHS,
     n_folds: int = 5,
+    bounds: Int[np.ndarray, " fold_plus"] | None = None,
 ) -> RidgePath:
     """Choose how many leading predictors to keep, and the ridge strength, on held-out contiguous blocks of rows.
 
@@ -144,7 +145,9 @@ def choose(
     strengths : tuple of float
         Candidate ridge strengths; the penalty is the strength times the number of rows.
     n_folds : int
-        Number of blocks.
+        Number of blocks of equal length.
+    bounds : numpy.ndarray of int, optional
+        First row of every block, and the number of rows, in place of equal lengths.
 
     Returns
     -------
@@ -160,12 +163,14 @@ def choose(
     >>> choose(x, 2 * x[:, :1], np.ones((200, 1), bool), widths=(1, 2)).width
     1
     """
-    bounds = _fold_bounds(len(targets), n_folds)
+    if bounds is None:
+        bounds = _fold_bounds(len(targets), n_folds)
     squares = held_out_squares(predictors, targets, observed, bounds, widths, strengths) / max(
         observed.sum(), 1
     )
     i, j = _simplest_best(squares)
-    residuals = held_out(predictors[:, : widths[i]], targets, observed, strengths[j], n_folds)
+    residuals = held_out_residuals(predictors[:, : widths[i]], targets, bounds, strengths[j])
+    residuals = np.where(observed, residuals, 0.0)
     return RidgePath(widths[i], strengths[j], float(squares[i, j]), residuals)
 
 

@@ -44,6 +44,13 @@ ENTRIES = {
   journal = {Technometrics}, volume = {12}, number = {1}, pages = {55--67}, year = {1970},
   doi = {10.1080/00401706.1970.10488634},
 }""",
+    "pei2021": """@inproceedings{pei2021,
+  title = {{Neural Latents Benchmark} '21: evaluating latent variable models of neural population activity},
+  author = {Pei, Felix and Ye, Joel and Zoltowski, David and Wu, Anqi and Chowdhury, Raeed H. and Sohn, Hansem
+    and O'Doherty, Joseph E. and Shenoy, Krishna V. and Kaufman, Matthew T. and Churchland, Mark and others},
+  booktitle = {Advances in Neural Information Processing Systems, Datasets and Benchmarks}, year = {2021},
+  eprint = {2109.04463}, archiveprefix = {arXiv}, doi = {10.48550/arXiv.2109.04463},
+}""",
     "truccolo2005": """@article{truccolo2005,
   title = {A point process framework for relating neural spiking activity to spiking history, neural ensemble,
     and extrinsic covariate effects},

@@ -2,4 +2,6 @@
 
 import lazy_loader as lazy
 
-__getattr__, __dir__, __all__ = lazy.attach(__name__, submodules=["agents", "glm_network", "markov"])
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__, submodules=["agents", "glm_network", "lorenz", "markov"]
+)

@@ -14,5 +14,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "parameters": ["bootstrap_parameters"],
         "evidence": ["evidence_table"],
         "participants": ["paired_differences", "random_effects"],
+        "psth": ["psth_match"],
+        "decoding": ["decode_behaviour"],
     },
 )

@@ -32,6 +32,8 @@ class Split:
         Default: `train_mask`.
     adapt_mask : xr.DataArray, optional
         Entries used by ``fit.adapt`` only, never scored.
+    validation_mask : xr.DataArray, optional
+        Entries kept from training and never scored, for early stopping and the choice of hyperparameters.
     future_mask : xr.DataArray, optional
         Boolean ``([trial,] time)``: bins that lie in the future when predicting, where measured covariates
         are hidden too.
@@ -72,6 +74,7 @@ class Split:
     target_mask: xr.DataArray
     inputs_mask: xr.DataArray | None = None
     adapt_mask: xr.DataArray | None = None
+    validation_mask: xr.DataArray | None = None
     future_mask: xr.DataArray | None = None
     mode: str = "past"
     horizon: int = 1
@@ -104,6 +107,11 @@ class Split:
                     "scored; make "
                     "the masks disjoint."
                 )
+        if self.validation_mask is not None and (as3(self.validation_mask) & (train | target)).any():
+            raise ModelError(
+                f"entries of the {self.protocol} split are kept for validation and also trained on or scored; make the "
+                "masks disjoint."
+            )
         if self.inputs_mask is not None and (as3(self.inputs_mask) & ~train).any():
             raise ModelError(
                 f"inputs of the {self.protocol} split show entries that training hides; inputs may only "
@@ -150,6 +158,11 @@ class Split:
     def adapt(self) -> xr.Dataset | None:
         """The entries local parameters are learnt from; None where the protocol has none."""
         return None if self.adapt_mask is None else show(self.recording, self.adapt_mask)
+
+    @property
+    def validation(self) -> xr.Dataset | None:
+        """The entries kept for early stopping and the choice of hyperparameters; None where the protocol keeps none."""
+        return None if self.validation_mask is None else show(self.recording, self.validation_mask)
 
     def without_warm_up(self, n_bins: int) -> "Split":
         """The same split without the first bins of every stretch of the target.

@@ -140,6 +140,17 @@ EXAMPLES: dict[str, Example] = {
     "factor_analysis": Example(
         lambda: registry.create("factor_analysis", rank=1, max_iterations=200), continuous
     ),
+    "smoothed_ridge": Example(lambda: registry.create("smoothed_ridge"), continuous, reference="past"),
+    "smoothed_poisson": Example(
+        lambda: registry.create("smoothed_poisson", max_horizon=4), counts, reference="past", tolerance=1e-4
+    ),
+    "smoothed_poisson_time": Example(
+        lambda: registry.create("smoothed_poisson_time", width=0.2, time_basis=6, max_horizon=3),
+        single_precision_counts,
+        reference="past",
+        needs_trials=True,
+        tolerance=1e-3,
+    ),
     "rescorla_wagner": Example(
         lambda: registry.create("rescorla_wagner", max_iterations=3, unknown="prior"), choices, unit_count=1
     ),

@@ -1,5 +1,7 @@
 """The cheap ways of ridge regression compute what refitting on every fold does."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.linalg import cholesky, solve_triangular
@@ -120,3 +122,23 @@ def test_filling_all_bins_at_once_is_filling_them_in_the_order_of_time(long_gap)
         spread[:, t] = np.where(mask[:, t], 0.0, np.minimum(own, 1.0))
     np.testing.assert_allclose(filled, expected, atol=1e-10)
     np.testing.assert_allclose(variance, spread, atol=1e-10)
+
+
+def test_blocks_of_ones_own_take_the_place_of_equal_ones():
+    predictors, targets = made()
+    every = np.ones(targets.shape, bool)
+    bounds = np.array([0, 30, 41, 83])
+    path = ridge.choose(predictors, targets, every, widths=(12,), strengths=(0.3,), bounds=bounds)
+    for first, last in itertools.pairwise(bounds.tolist()):
+        kept = np.r_[0:first, last:83]
+        x, y = predictors[kept], targets[kept]
+        weights = np.linalg.solve(x.T @ x + 0.3 * len(kept) * np.eye(12), x.T @ y)
+        np.testing.assert_allclose(
+            path.residuals[first:last], targets[first:last] - predictors[first:last] @ weights, atol=1e-8
+        )
+    equal = np.array([0, 17, 34, 50, 67, 83])
+    first, second = (
+        ridge.choose(predictors, targets, every, widths=(4, 12), strengths=STRENGTHS, **options)
+        for options in ({}, {"bounds": equal})
+    )
+    np.testing.assert_array_equal(first.residuals, second.residuals)

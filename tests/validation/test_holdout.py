@@ -9,6 +9,7 @@ from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
 from neurodyn.recording import check, make
 from neurodyn.validation import Split, holdout
 from neurodyn.validation.layout import as3, near, stretches
+from neurodyn.validation.split import inside
 
 ON_TIME = {
     "blocks": holdout.blocks(4),
@@ -18,6 +19,7 @@ ON_TIME = {
     "units": holdout.units(0.3, trials=0.25, folds=3, key=0),
     "entries": holdout.entries(0.2, folds=3, key=0),
     "future": holdout.future(6, folds=3),
+    "runs, one for validation": holdout.groups("run", validation=1, gap=3, key=0),
 }
 ON_TRIALS = {
     "trials": holdout.trials(4),
@@ -29,6 +31,8 @@ ON_TRIALS = {
     "units": holdout.units(0.4, trials=0.3, folds=2, key=1),
     "entries": holdout.entries(0.2, length=5, folds=2, key=0),
     "forward bins": holdout.future(6, folds=3),
+    "trials of every subject": holdout.trials(4, within="subject_id", validation=2, key=0),
+    "subjects, one for validation": holdout.groups("subject_id", adapt=True, validation=1),
 }
 CASES = [
     *((name, protocol, continuous()) for name, protocol in ON_TIME.items()),
@@ -56,6 +60,11 @@ def test_no_scored_entry_is_ever_trained_on_or_adapted_on(protocol, recording):
         if split.adapt is not None:
             assert seen(split.adapt).any()
             assert not (seen(split.adapt) & (seen(split.target) | seen(split.train))).any()
+        if split.validation is not None:
+            assert seen(split.validation).any()
+            shown = seen(split.target) | seen(split.train) | seen(split.given) | seen(split.inputs)
+            assert not (seen(split.validation) & shown).any()
+            check(split.validation)
         if split.mode == "all":
             assert not (seen(split.given) & seen(split.target)).any()
 
@@ -179,10 +188,44 @@ def test_forward_bins_are_counted_from_each_trials_own_end(trialled):
         if trial in tested:
             assert bins.tolist() == list(range(lengths[trial] - 6, lengths[trial]))
             assert not seen(split.given)[trial, lengths[trial] - 6 :].any()
+            np.testing.assert_array_equal(
+                seen(split.given)[trial, : lengths[trial] - 6], seen(trialled)[trial, : lengths[trial] - 6]
+            )
+            assert not seen(split.train)[trial].any()
         else:
             assert len(bins) == 0
+            assert not seen(split.given)[trial].any()
+            np.testing.assert_array_equal(
+                seen(split.inputs)[trial, : lengths[trial] - 6], seen(trialled)[trial, : lengths[trial] - 6]
+            )
             assert not seen(split.inputs)[trial, lengths[trial] - 6 :].any()
             np.testing.assert_array_equal(seen(split.train)[trial], seen(trialled)[trial])
+
+
+def test_forward_bins_hide_measured_covariates_from_inputs_and_given_but_not_from_training(trialled):
+    speed = np.ones(trialled["activity"].shape[:2])
+    covariates = {"speed": (speed, "after", "measured"), "stimulus": (speed, "before", "exogenous")}
+    recording = make(
+        trialled["activity"].values,
+        sampling_interval=0.02,
+        kind="count",
+        trial_coords={"n_bins": trialled["n_bins"].values},
+        covariates=covariates,
+    )
+    split = holdout.future(6)(recording)
+    assert (split.mode, split.horizon) == ("past", 1)
+    lengths = recording["n_bins"].values
+    tail = np.arange(recording.sizes["time"]) >= lengths[:, None] - 6
+    tested = np.isin(np.arange(len(lengths)), split.test_trials)
+
+    def known(part, name):
+        return np.isfinite(part["covariates"].sel(covariate=name).values)
+
+    for part in (split.inputs, split.given):
+        np.testing.assert_array_equal(known(part, "speed"), ~tail)
+        assert known(part, "stimulus").all()
+    assert known(split.train, "speed")[~tested][tail[~tested] & inside(recording)[~tested, :, 0]].all()
+    assert not known(split.train, "speed")[tested][tail[tested]].any()
 
 
 def test_the_future_of_one_recording_is_a_forecast_from_everything_before_the_cut(one):
@@ -211,6 +254,79 @@ def test_trials_are_held_out_whole(trialled):
         assert np.flatnonzero(per_trial).tolist() == split.test_trials.tolist()
         np.testing.assert_array_equal(seen(split.target)[per_trial], seen(trialled)[per_trial])
         np.testing.assert_array_equal(seen(split.given), seen(split.target))
+
+
+def labels_shown(recording, part, coord):
+    return set(recording[coord].values[seen(part).any(axis=(1, 2))].tolist())
+
+
+def conditions(n_conditions=65, n_repeats=20):
+    counts = np.ones((n_conditions * n_repeats, 2, 1))
+    condition = np.random.default_rng(0).permutation(np.repeat(np.arange(n_conditions), n_repeats))
+    return make(counts, sampling_interval=0.02, kind="count", trial_coords={"condition": condition})
+
+
+@pytest.mark.parametrize("key", [None, 3])
+def test_whole_conditions_are_trained_on_kept_or_scored(key):
+    recording = conditions()
+    scored = []
+    for split in holdout.groups("condition", 5, validation=6, key=key).splits(recording):
+        sets = [
+            labels_shown(recording, part, "condition")
+            for part in (split.train, split.validation, split.target)
+        ]
+        assert [len(labels) for labels in sets] == [46, 6, 13]
+        assert len(set.union(*sets)) == 65
+        total = sum(seen(part).astype(int) for part in (split.train, split.validation, split.target))
+        np.testing.assert_array_equal(total, 1)
+        scored += sets[2]
+    assert sorted(scored) == list(range(65))
+
+
+def test_a_key_deals_the_groups_at_random():
+    recording = conditions()
+    first, again, other, plain = (
+        labels_shown(recording, holdout.groups("condition", 5, key=key)(recording).target, "condition")
+        for key in (0, 0, 1, None)
+    )
+    assert first == again
+    assert len({frozenset(labels) for labels in (first, other, plain)}) == 3
+
+
+@pytest.mark.parametrize("key", [None, 3])
+def test_trials_of_every_condition_are_trained_on_kept_and_scored(key):
+    recording = conditions()
+    condition = recording["condition"].values
+    times_scored = np.zeros(len(condition), int)
+    patterns = set()
+    for split in holdout.trials(5, within="condition", validation=2, key=key).splits(recording):
+        parts = [seen(part)[:, 0, 0] for part in (split.train, split.validation, split.target)]
+        for part, expected in zip(parts, (14, 2, 4), strict=True):
+            assert (np.bincount(condition[part], minlength=65) == expected).all()
+        np.testing.assert_array_equal(sum(part.astype(int) for part in parts), 1)
+        times_scored += parts[2]
+        patterns |= {tuple(parts[2][condition == label]) for label in range(65)}
+    assert (times_scored == 1).all()
+    # At random, conditions do not all hold out the same of their trials.
+    assert len(patterns) == 5 if key is None else len(patterns) > 100
+
+
+def test_trials_without_a_label_are_not_used_within_conditions(trialled):
+    labels = np.where(np.arange(15) < 12, np.arange(15) % 2, np.nan)
+    recording = trialled.assign_coords(cue=("trial", labels))
+    for split in holdout.trials(3, within="cue").splits(recording):
+        for part in (split.train, split.given, split.target):
+            assert not seen(part)[12:].any()
+
+
+def test_a_gap_is_left_on_either_side_of_what_is_kept_for_validation(one):
+    for split in holdout.groups("run", validation=1, gap=3, key=0).splits(one):
+        train, kept, target = (
+            as3(mask)[0, :, 0] for mask in (split.train_mask, split.validation_mask, split.target_mask)
+        )
+        assert not (train & near(kept | target, 3)).any()
+        assert not (kept & near(target, 3)).any()
+        assert kept.sum() >= 44
 
 
 def test_adapting_uses_the_first_half_of_a_held_out_group_and_scores_the_second(trialled):
@@ -274,6 +390,20 @@ def test_the_same_key_gives_the_same_split_and_another_key_another(trialled):
         (holdout.blocks(5), continuous().isel(time=slice(0, 8)), "at least 10 bins"),
         (holdout.groups("session"), continuous(), "'session'"),
         (holdout.groups("kind"), continuous(), "on trial or on time"),
+        (holdout.groups("subject_id", validation=2), ragged(), "at least 4 values of 'subject_id'"),
+        (holdout.groups("subject_id", 2, validation=1), ragged(), "at least 4 values of 'subject_id'"),
+        (
+            holdout.trials(5, within="subject_id", validation=4),
+            ragged(),
+            "at least 6 trials of every subject_id",
+        ),
+        (holdout.trials(2, validation=7), ragged(), "at least 16 trials to leave one"),
+        (holdout.trials(5, within="cue"), ragged(), "trials needs the coordinate 'cue'"),
+        (
+            holdout.trials(2, within="run"),
+            ragged().assign_coords(run=("time", np.ones(30))),
+            "on trial, it lies on time",
+        ),
         (holdout.future(300), continuous(), "forecast fewer bins"),
         (holdout.future(29), ragged().isel(trial=slice(0, 2)), "fewer than 2 trials are longer"),
         (holdout.units(key=0), continuous(n_units=1), "at least 2 units"),
@@ -300,6 +430,9 @@ def test_protocols_that_do_not_apply_say_why(protocol, recording, sentence):
         lambda: holdout.entries(key=None),
         lambda: holdout.future(0),
         lambda: holdout.groups(""),
+        lambda: holdout.groups("run", validation=-1),
+        lambda: holdout.trials(5, validation=1.5),
+        lambda: holdout.trials(5, within=3),
     ],
 )
 def test_arguments_out_of_range_are_refused(make_protocol):
@@ -324,6 +457,19 @@ def test_a_split_with_overlapping_masks_is_refused(one):
             target_mask=split.target_mask,
             mode="all",
         )
+
+
+def test_a_split_that_keeps_for_validation_what_it_trains_on_is_refused(one):
+    split = holdout.blocks(5)(one)
+    for mask in (split.train_mask, split.target_mask):
+        with pytest.raises(ModelError, match="kept for validation and also trained on or scored"):
+            Split(
+                recording=one,
+                train_mask=split.train_mask,
+                given_mask=split.given_mask,
+                target_mask=split.target_mask,
+                validation_mask=mask,
+            )
 
 
 def test_a_fold_without_observed_entries_is_refused(one):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import NotApplicable
+from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.validation.layout import generator, has_trials, like_activity
 from neurodyn.validation.split import EmptyPartError, Split
 
@@ -145,6 +145,36 @@ def fold_numbers(n_items: int, folds: int, order: str, key: Any) -> np.ndarray:
         return np.arange(n_items) * folds // n_items
     numbers = np.arange(n_items) % folds
     return generator(key, "fold_numbers").permutation(numbers) if order == "random" else numbers
+
+
+def following(fold_of: np.ndarray, fold: int, folds: int, number: int) -> np.ndarray:
+    """Indices of the first `number` items after those of a fold, in the order in which folds are held out."""
+    later = np.argsort((fold_of - fold) % folds, kind="stable")
+    return np.sort(later[(fold_of[later] != fold)][:number])
+
+
+def coordinate(name: str, value: Any, where: str) -> str:
+    """Return the name of a coordinate, or say what was found."""
+    if not isinstance(value, str) or not value:
+        raise ModelError(f"{where}: {name} is {value!r}; name a coordinate on trial or time.")
+    return value
+
+
+def group_codes(recording: xr.Dataset, coord: str, where: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """Group code of every trial or bin (-1: no label), the labels, and the dim they lie on."""
+    if coord not in recording.coords:
+        held = ", ".join(str(name) for name in recording.coords) or "no coordinates"
+        raise NotApplicable(f"{where} needs the coordinate {coord!r}; this recording has {held}.")
+    values = recording[coord]
+    dim = values.dims[0] if values.ndim == 1 else None
+    if dim not in ("trial", "time"):
+        raise NotApplicable(
+            f"{where} needs {coord!r} on trial or on time, it lies on {values.dims}; label every trial or bin."
+        )
+    import pandas
+
+    codes, labels = pandas.factorize(values.values)
+    return np.asarray(codes), np.asarray(labels), str(dim)
 
 
 def part(recording: xr.Dataset, values: np.ndarray) -> xr.DataArray:

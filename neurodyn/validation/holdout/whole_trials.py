@@ -9,8 +9,16 @@ import xarray as xr
 
 from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
 from neurodyn.validation.holdout.along_time import check_gap, resolve_gap
-from neurodyn.validation.holdout.protocol import Protocol, fold_numbers, part, require_trials
-from neurodyn.validation.layout import near, whole
+from neurodyn.validation.holdout.protocol import (
+    Protocol,
+    coordinate,
+    fold_numbers,
+    following,
+    group_codes,
+    part,
+    require_trials,
+)
+from neurodyn.validation.layout import derived_key, near, whole
 from neurodyn.validation.split import Split, inside
 
 ORDERS = ("interleaved", "contiguous", "random")
@@ -28,6 +36,10 @@ class Trials(Protocol):
         Bins ahead each entry is predicted.
     order : str
         How trials are dealt to the folds.
+    within : str, optional
+        Coordinate on ``trial``; the trials of each of its labels are dealt to the folds by themselves.
+    validation : int
+        Trials (of every label) kept from training for ``split.validation``.
     key : int or jax.Array
         Draws what is held out.
     """
@@ -36,6 +48,8 @@ class Trials(Protocol):
     folds: int = 5
     horizon: int = 1
     order: str = "interleaved"
+    within: str | None = None
+    validation: int = 0
     key: Any = None
 
     def describe(self) -> str:
@@ -46,25 +60,59 @@ class Trials(Protocol):
         str
             One sentence.
         """
+        share = "" if self.within is None else f", of every {self.within}"
         return (
-            f"{self.folds} {self.order} sets of whole trials, each held out in turn and predicted "
+            f"{self.folds} {self.order} sets of whole trials{share}, each held out in turn and predicted "
             f"{self.horizon} bin{'s' * (self.horizon > 1)} ahead from the trial's own past."
+            + _kept(self.validation, "trials" if self.within is None else f"trials of every {self.within}")
         )
+
+    def _strata(self, recording: xr.Dataset) -> list[np.ndarray]:
+        """Indices of the trials that are dealt to the folds together."""
+        if self.within is None:
+            return [np.arange(recording["activity"].sizes["trial"])]
+        codes, labels, dim = group_codes(recording, self.within, self.name)
+        if dim != "trial":
+            raise NotApplicable(
+                f"trials needs {self.within!r} on trial, it lies on {dim}; label every trial."
+            )
+        return [np.flatnonzero(codes == code) for code in range(len(labels))]
 
     def _count(self, recording: xr.Dataset) -> int:
         require_trials(recording, "trials", self.folds, "holdout.blocks")
+        strata = self._strata(recording)
+        fewest = min((len(stratum) for stratum in strata), default=0)
+        needed = -(-fewest // self.folds) + self.validation + 1
+        if fewest < needed:
+            whose = "" if self.within is None else f" of every {self.within}"
+            raise NotApplicable(
+                f"trials needs at least {needed} trials{whose} to leave one to train on, this recording has {fewest}; use "
+                "more folds, or fewer trials of validation."
+            )
         return self.folds
 
     def _make(self, recording: xr.Dataset, fold: int) -> Split:
         n_trials = int(recording["activity"].sizes["trial"])
-        chosen = fold_numbers(n_trials, self.folds, self.order, self.key) == fold
-        within = inside(recording)
-        test = within & chosen[:, None, None]
+        chosen, kept, known = np.zeros((3, n_trials), dtype=bool)
+        for number, stratum in enumerate(self._strata(recording)):
+            # Trials without strata are dealt by the key itself.
+            key = (
+                derived_key(self.key, number)
+                if self.within is not None and self.order == "random"
+                else self.key
+            )
+            fold_of = fold_numbers(len(stratum), self.folds, self.order, key)
+            known[stratum] = True
+            chosen[stratum] = fold_of == fold
+            kept[stratum[following(fold_of, fold, self.folds, self.validation)]] = True
+        within = inside(recording) & known[:, None, None]
+        test, validation = (within & which[:, None, None] for which in (chosen, kept))
         return Split(
             recording=recording,
-            train_mask=part(recording, within & ~test),
+            train_mask=part(recording, within & ~test & ~validation),
             given_mask=part(recording, test),
             target_mask=part(recording, test),
+            validation_mask=part(recording, validation) if self.validation else None,
             horizon=self.horizon,
             protocol=self.name,
             fold=fold,
@@ -73,7 +121,20 @@ class Trials(Protocol):
         )
 
 
-def trials(folds: int = 5, *, horizon: int = 1, order: str | None = None, key: Any = None) -> Trials:
+def _kept(number: int, what: str) -> str:
+    """A sentence on what is neither trained on nor scored, where there is such."""
+    return f" Of the rest, {number} {what} are kept for validation." if number else ""
+
+
+def trials(
+    folds: int = 5,
+    *,
+    horizon: int = 1,
+    order: str | None = None,
+    within: str | None = None,
+    validation: int = 0,
+    key: Any = None,
+) -> Trials:
     """Hold out whole trials, each predicted from its own past.
 
     Parameters
@@ -85,6 +146,12 @@ def trials(folds: int = 5, *, horizon: int = 1, order: str | None = None, key: A
     order : {"interleaved", "contiguous", "random"}, optional
         How trials are dealt to the folds: every `folds`-th one, stretches of neighbours (harder: slow drift
         cannot be interpolated), or at random. Default: random with a key, else interleaved.
+    within : str, optional
+        Coordinate on ``trial``, such as a condition: every fold then holds out its share of the trials of every label.
+        Trials without a label are not used. To hold out whole conditions, see `groups`.
+    validation : int
+        Trials (of every label, with `within`) that are kept from training too and never scored: ``split.validation``,
+        for early stopping and the choice of hyperparameters.
     key : int or jax.Array, optional
         Randomness of ``order="random"``.
 
@@ -103,6 +170,8 @@ def trials(folds: int = 5, *, horizon: int = 1, order: str | None = None, key: A
     >>> from neurodyn.validation import holdout
     >>> holdout.trials(5).order
     'interleaved'
+    >>> holdout.trials(5, within="condition", validation=2).describe()[:54]
+    '5 interleaved sets of whole trials, of every condition'
     """
     order = order or ("interleaved" if key is None else "random")
     if order not in ORDERS:
@@ -113,6 +182,8 @@ def trials(folds: int = 5, *, horizon: int = 1, order: str | None = None, key: A
         folds=whole("folds", folds, 2, "holdout.trials"),
         horizon=whole("horizon", horizon, 1, "holdout.trials"),
         order=order,
+        within=None if within is None else coordinate("within", within, "holdout.trials"),
+        validation=whole("validation", validation, 0, "holdout.trials"),
         key=key,
     )
 
@@ -135,6 +206,10 @@ class Groups(Protocol):
         Least gap in bins, raised by a comparison to the longest reach of its models.
     horizon : int
         Bins ahead each entry is predicted.
+    validation : int
+        Groups kept from training for ``split.validation``.
+    key : int or jax.Array, optional
+        Deals the groups to the folds at random; None: in turn, as they first appear.
     """
 
     name: ClassVar[str] = "groups"
@@ -144,6 +219,8 @@ class Groups(Protocol):
     gap: int | None = None
     minimum_gap: int = 0
     horizon: int = 1
+    validation: int = 0
+    key: Any = None
 
     @property
     def label(self) -> str:
@@ -164,28 +241,14 @@ class Groups(Protocol):
             if self.adapt
             else ""
         )
-        return f"Leave {which} {self.coord} out, and predict it from its own past.{local}"
-
-    def _codes(self, recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray, str]:
-        """Group code of every trial or bin (-1: no label), the labels, and the dim they lie on."""
-        if self.coord not in recording.coords:
-            held = ", ".join(str(name) for name in recording.coords) or "no coordinates"
-            raise NotApplicable(f"groups needs the coordinate {self.coord!r}; this recording has {held}.")
-        coord = recording[self.coord]
-        dim = coord.dims[0] if coord.ndim == 1 else None
-        if dim not in ("trial", "time"):
-            raise NotApplicable(
-                f"groups needs {self.coord!r} on trial or on time, it lies on {coord.dims}; label every "
-                "trial or bin."
-            )
-        import pandas
-
-        codes, labels = pandas.factorize(coord.values)
-        return np.asarray(codes), np.asarray(labels), str(dim)
+        return f"Leave {which} {self.coord} out, and predict it from its own past.{local}" + _kept(
+            self.validation, self.label
+        )
 
     def _count(self, recording: xr.Dataset) -> int:
-        _, labels, dim = self._codes(recording)
-        needed = self.folds or 2
+        _, labels, dim = group_codes(recording, self.coord, self.name)
+        folds = self.folds or max(len(labels), 1)
+        needed = max(self.folds or 2, -(-len(labels) // folds) + self.validation + 1)
         if len(labels) < needed:
             raise NotApplicable(
                 f"groups needs at least {needed} values of {self.coord!r} on {dim}, this recording has "
@@ -194,18 +257,21 @@ class Groups(Protocol):
         return self.folds or len(labels)
 
     def _make(self, recording: xr.Dataset, fold: int) -> Split:
-        codes, labels, dim = self._codes(recording)
-        fold_of = fold_numbers(len(labels), self._count(recording), "interleaved", None)
+        codes, labels, dim = group_codes(recording, self.coord, self.name)
+        folds = self._count(recording)
+        order = "interleaved" if self.key is None else "random"
+        fold_of = fold_numbers(len(labels), folds, order, self.key)
         held = (codes >= 0) & (fold_of[codes] == fold)
+        kept = np.isin(codes, following(fold_of, fold, folds, self.validation))
         within = inside(recording)[:, :, 0]
         on_time = dim == "time"
-        spread = held[None, :] if on_time else held[:, None]
-        test = within & spread
+        test, validation = (within & (who[None, :] if on_time else who[:, None]) for who in (held, kept))
         gap = 0
         if on_time:
             gap = self._gap(recording, codes, test)
         labelled = (codes >= 0)[None, :] if on_time else (codes >= 0)[:, None]
-        train = within & labelled & ~near(test, gap)
+        train = within & labelled & ~near(test | validation, gap)
+        validation &= ~near(test, gap)
         scored, adapt = test, None
         if self.adapt:
             adapt, scored = self._halves(recording, codes, held, test, on_time)
@@ -216,6 +282,7 @@ class Groups(Protocol):
             given_mask=part(recording, scored[:, :, None]),
             target_mask=part(recording, scored[:, :, None]),
             adapt_mask=None if adapt is None else part(recording, adapt[:, :, None]),
+            validation_mask=part(recording, validation[:, :, None]) if self.validation else None,
             horizon=self.horizon,
             protocol=f"groups({self.coord})",
             fold=fold,
@@ -271,8 +338,10 @@ def groups(
     adapt: bool = False,
     gap: int | None = None,
     horizon: int = 1,
+    validation: int = 0,
+    key: Any = None,
 ) -> Groups:
-    """Hold out whole runs, sessions or subjects, each predicted from its own past.
+    """Hold out whole runs, sessions, subjects or conditions, each predicted from its own past.
 
     Parameters
     ----------
@@ -288,6 +357,11 @@ def groups(
         else the autocorrelation time.
     horizon : int
         Bins ahead each entry is predicted.
+    validation : int
+        Groups that are kept from training too and never scored: ``split.validation``, for early stopping and the
+        choice of hyperparameters.
+    key : int or jax.Array, optional
+        Deals the groups to the sets at random; default: in turn, as they first appear.
 
     Returns
     -------
@@ -304,13 +378,22 @@ def groups(
     >>> from neurodyn.validation import holdout
     >>> holdout.groups("run").describe()
     'Leave each run out, and predict it from its own past.'
+
+    Of 65 conditions, 46 to train on, 6 to stop by and 13 to score:
+
+    >>> from neurodyn.simulate.lorenz import lorenz_population
+    >>> recording = lorenz_population(key=0, n_trials=2, n_units=3, n_bins=5)
+    >>> split = holdout.groups("condition", 5, validation=6, key=0)(recording)
+    >>> shown = [part["activity"].notnull().any(("time", "unit")) for part in (split.train, split.validation, split.target)]
+    >>> [len(set(recording["condition"].values[trials.values])) for trials in shown]
+    [46, 6, 13]
     """
-    if not isinstance(coord, str) or not coord:
-        raise ModelError(f"holdout.groups: coord is {coord!r}; name a coordinate on trial or time.")
     return Groups(
-        coord=coord,
+        coord=coordinate("coord", coord, "holdout.groups"),
         folds=None if folds is None else whole("folds", folds, 2, "holdout.groups"),
         adapt=bool(adapt),
         gap=check_gap(gap, "holdout.groups"),
         horizon=whole("horizon", horizon, 1, "holdout.groups"),
+        validation=whole("validation", validation, 0, "holdout.groups"),
+        key=key,
     )

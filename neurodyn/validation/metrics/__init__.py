@@ -22,6 +22,7 @@ from neurodyn.validation.metrics.functions import (
     pearson_r,
     r2,
 )
+from neurodyn.validation.metrics.rates import bits_per_spike_by_unit, rate_r2
 from neurodyn.validation.metrics.states import state_agreement
 from neurodyn.validation.metrics.table import METRICS, automatic, get
 
@@ -33,6 +34,7 @@ __all__ = [
     "accuracy",
     "automatic",
     "bits_per_spike",
+    "bits_per_spike_by_unit",
     "connectivity_by_state",
     "connectivity_match",
     "evaluation",
@@ -45,5 +47,6 @@ __all__ = [
     "pearson_r",
     "persistence",
     "r2",
+    "rate_r2",
     "state_agreement",
 ]
