@@ -150,12 +150,14 @@ class GRUEncoder:
         share = observed.mean(-1, keepdims=True, dtype=values.dtype)
         if self.hold:
             values, share = _held(values, share)
+        # Time first before the values widen into gates: the narrow array is the cheaper one to turn.
+        values, share = values.transpose(1, 0, 2), share.transpose(1, 0, 2)
         found = []
         for name in ("forward", "backward")[: 1 + self.bidirectional]:
             weights = parameters[name]
             driven = affine(weights["input"], values) + share @ weights["input"]["extra"]
-            first = jnp.broadcast_to(weights["first"], (values.shape[0], self.width))
-            found.append(gru(weights, driven.transpose(1, 0, 2), first, reverse=name == "backward"))
+            first = jnp.broadcast_to(weights["first"], (values.shape[1], self.width))
+            found.append(gru(weights, driven, first, reverse=name == "backward"))
         hidden = jnp.concatenate(found, axis=-1).transpose(1, 0, 2)
         return dropout(hidden, self.dropout, coins.take(self.n_coins)) if self.n_coins else hidden
 
