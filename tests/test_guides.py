@@ -18,6 +18,7 @@ READER_PAGES = (
     "docs/guides/hidden-markov-models.md",
     "docs/guides/switching-glm.md",
     "docs/guides/predictive-coding.md",
+    "docs/guides/sequential-autoencoders.md",
 )
 
 
