@@ -66,7 +66,7 @@ def aheads(furthest: int) -> tuple[int, ...]:
     (1, 2, 3, 6, 10)
     """
     count = int(np.ceil(np.log2(furthest))) + 1
-    return tuple(dict.fromkeys(int(round(one)) for one in np.geomspace(1, furthest, count)))
+    return tuple(dict.fromkeys(round(one) for one in np.geomspace(1, furthest, count)))
 
 
 def learn(
@@ -182,9 +182,7 @@ def choose(
         width = np.asarray(widths)[np.argmax(found, axis=0)]
     if len(ordered) > 1:
         for one, units in by_width(width):
-            strength[units] = np.asarray(ordered)[
-                scores(one, units, range(FOLDS), ordered).argmax(axis=0)
-            ]
+            strength[units] = np.asarray(ordered)[scores(one, units, range(FOLDS), ordered).argmax(axis=0)]
     return width, strength
 
 

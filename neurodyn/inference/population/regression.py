@@ -248,7 +248,11 @@ def fit_regressions(
     for first in range(0, n_units, together):
         units = slice(first, min(first + together, n_units))
         some = Rows(
-            rows.shared, rows.own[:, units], rows.replaced[units], rows.targets[:, units], rows.observed[:, units]
+            rows.shared,
+            rows.own[:, units],
+            rows.replaced[units],
+            rows.targets[:, units],
+            rows.observed[:, units],
         )
         begin = _constant(some, n_features, link) if start is None else start[:, units]
         parts.append(_climb(some, penalty[:, units], link, begin, tolerance, max_iterations))
@@ -299,7 +303,13 @@ def _climb(
         kept = weights.copy()
         for _ in range(12):
             candidate = weights[:, here] + length[here] * step[:, here]
-            some = Rows(rows.shared, rows.own[:, here], rows.replaced[here], rows.targets[:, here], rows.observed[:, here])
+            some = Rows(
+                rows.shared,
+                rows.own[:, here],
+                rows.replaced[here],
+                rows.targets[:, here],
+                rows.observed[:, here],
+            )
             found = _slopes(some, candidate, link, False)
             after = found.value - 0.5 * (penalty[:, here] * np.square(candidate)).sum(0)
             good = after >= value[here] - NOISE * np.abs(value[here])
@@ -320,7 +330,13 @@ def _climb(
         objective.append(value.sum())
         again = np.flatnonzero(active & stale)
         if len(again):
-            some = Rows(rows.shared, rows.own[:, again], rows.replaced[again], rows.targets[:, again], rows.observed[:, again])
+            some = Rows(
+                rows.shared,
+                rows.own[:, again],
+                rows.replaced[again],
+                rows.targets[:, again],
+                rows.observed[:, again],
+            )
             renewed = _slopes(some, weights[:, again], link, True).curvature
             curvature[again] = renewed
             stale[again] = False

@@ -220,7 +220,9 @@ def predictor(
             trial, time = np.nonzero(ahead == k)
             at = between[k][:, units]
             before = smooth[trial, np.maximum(latest[trial, time], 0)]
-            found[trial[:, None], time[:, None], units] = before @ at[:n_regressors] + course[time] @ at[n_regressors:]
+            found[trial[:, None], time[:, None], units] = (
+                before @ at[:n_regressors] + course[time] @ at[n_regressors:]
+            )
     return found
 
 

@@ -21,12 +21,12 @@ class Objective(Protocol):
     """What is minimised; hashable, as it is part of what is compiled."""
 
     def parts(
-        self, parameters: Tree, batch: Tree, context: Tree, key: jax.Array, epoch: Array
+        self, parameters: Tree, batch: Tree, context: Tree, key: jax.Array, epoch: Array, /
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Numerators and denominators of the loss's parts; denominators do not depend on the parameters."""
         ...
 
-    def score(self, parameters: Tree, batch: Tree, context: Tree) -> tuple[Array, Array]:
+    def score(self, parameters: Tree, batch: Tree, context: Tree, /) -> tuple[Array, Array]:
         """Sum and number of held-out losses of a batch."""
         ...
 
@@ -253,12 +253,12 @@ def _step(
     gradient = pack(gradient)
     norm = jnp.sqrt(jnp.square(gradient).sum())
     finite = jnp.isfinite(jnp.concatenate([parts, norm[None]]))
-    updates, moments = optimiser(settings).update(gradient, state.moments, state.parameters)
+    direction, moments = optimiser(settings).update(gradient, state.moments, state.parameters)
     rate = settings.step_size(state.step, settings.epochs * per_epoch, state.shrunk)
     decay = settings.decay(epoch)
 
     shrinkage = decay * layout.shrunk() * state.parameters
-    parameters = state.parameters - rate * (updates + shrinkage)
+    parameters = state.parameters - rate * (jnp.asarray(direction) + shrinkage)
     share = jnp.minimum(settings.average, (1.0 + state.step) / (10.0 + state.step))
     averaged = state.averaged + (1 - share) * (parameters - state.averaged)
     after = State(

@@ -222,8 +222,8 @@ class TransformerDecoder:
         if self.positions:
             values = values + sinusoids(n_time, width).astype(values.dtype)
         seen = jnp.asarray(_earlier(n_time)) if self.causal else None
-        parts = jnp.split(affine(parameters["project"], values), 3, axis=-1)
-        mixed = attention(*parts, self.heads, seen, self.dropout, drawn[0])
+        query, key, value = jnp.split(affine(parameters["project"], values), 3, axis=-1)
+        mixed = attention(query, key, value, self.heads, seen, self.dropout, drawn[0])
         mixed = affine(parameters["join"], mixed)
         values = layer_norm(parameters["first_norm"], values + dropout(mixed, self.dropout, drawn[1]))
         inner = dropout(jax.nn.relu(affine(parameters["widen"], values)), self.dropout, drawn[2])

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import ModelError, RecordingError
+from neurodyn.errors import RecordingError
 from neurodyn.inference.population.learning import Regressions, learn
 from neurodyn.inference.population.smoothing import time_functions
-from neurodyn.inference.population.views import BOTH, NOTHING, PRESENT, Inputs, Targets, past, predictor
+from neurodyn.inference.population.views import BOTH, PRESENT, Inputs, Targets, predictor
 from neurodyn.models.base import Model, Prediction, Trace
 from neurodyn.models.baselines.common import (
     cast,
@@ -108,7 +108,9 @@ class PopulationRegression(Model, abc.ABC):
             bare,
             Targets(np.where(mask, (values - centre) / spread, 0).astype(dtype), mask),
             self.link,
-            tuple(one for one in WIDTHS if one <= max(bins / 4, 1)) if self.width is None else (self.width / step,),
+            tuple(one for one in WIDTHS if one <= max(bins / 4, 1))
+            if self.width is None
+            else (self.width / step,),
             STRENGTHS if self.strength is None else (float(self.strength),),
             min(max(self.max_horizon, _hidden_tail(mask, shown)), max(bins - 1, 1)),
         )
@@ -118,7 +120,9 @@ class PopulationRegression(Model, abc.ABC):
         parameters = self._parameters(recording, found, visible, functions, step)
         parameters = parameters.assign(regressor_mean=("regressor", bare.mean.astype(np.float64)))
         predicted = predictor(bare, found.weights, found.width["past"], "past")
-        square = np.where(mask, np.square(values - predicted), 0.0).sum((0, 1)) / np.maximum(mask.sum((0, 1)), 1)
+        square = np.where(mask, np.square(values - predicted), 0.0).sum((0, 1)) / np.maximum(
+            mask.sum((0, 1)), 1
+        )
         floor = np.maximum(LOWEST * mean, 1e-6)
         if self.link == "identity":
             floor = learn_floor(predicted, values, mask, np.maximum(mean, 0))
@@ -135,7 +139,12 @@ class PopulationRegression(Model, abc.ABC):
         return PopulationRegressionFit(model=self, parameters=parameters, trace=trace)
 
     def _parameters(
-        self, recording: xr.Dataset, found: Regressions, visible: np.ndarray, functions: np.ndarray, step: float
+        self,
+        recording: xr.Dataset,
+        found: Regressions,
+        visible: np.ndarray,
+        functions: np.ndarray,
+        step: float,
     ) -> xr.Dataset:
         """Labelled weights and choices."""
         n_regressors = int(visible.sum())

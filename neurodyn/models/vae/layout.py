@@ -2,13 +2,13 @@
 
 import dataclasses
 import zlib
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
 from neurodyn.inference.random import key_words
-from neurodyn.inference.vae.objective import Trials
 
 WHOLE_TRIALS = 500
 WINDOW = 100
@@ -74,20 +74,28 @@ def tiled(n_trials: int, n_time: int, length: int) -> Windows:
     return Windows(np.repeat(np.arange(n_trials), len(starts)), np.tile(starts, n_trials), length)
 
 
+class Pieces(NamedTuple):
+    """Windows on the host, as `neurodyn.inference.vae.objective.Trials` has them on the device."""
+
+    values: Float[np.ndarray, "window time unit"]
+    fed: Bool[np.ndarray, "window time unit"]
+    scored: Bool[np.ndarray, "window time unit"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Parted:
     """Training and held-out windows.
 
     Parameters
     ----------
-    train : Trials
+    train : Pieces
         What is fed and scored in training.
-    held_out : Trials or None
+    held_out : Pieces or None
         What is fed and scored to decide when training has gone far enough.
     """
 
-    train: Trials
-    held_out: Trials | None
+    train: Pieces
+    held_out: Pieces | None
 
 
 def part(
@@ -121,21 +129,21 @@ def part(
     Parted
         The parts.
     """
-    windows = tiled(*mask.shape[:2], length)
+    windows = tiled(mask.shape[0], mask.shape[1], length)
     cut = [windows.cut(array) for array in (values, mask, fed)]
     some = cut[1].any((1, 2))
     windows = Windows(windows.trial[some], windows.start[some], length)
     shown, observed, allowed = (array[some] for array in cut)
     if share == 0:
-        return Parted(Trials(shown, allowed, observed), None)
+        return Parted(Pieces(shown, allowed, observed), None)
     words = key_words(key)
     generator = np.random.default_rng([*words, 0])
     if len(shown) < FEWEST:
         speckle = _speckle(words, seeds, observed.shape[:2], FEW_SPECKLE) & observed
-        train = Trials(shown, allowed & ~speckle, observed & ~speckle)
+        train = Pieces(shown, allowed & ~speckle, observed & ~speckle)
         if not train.fed.any() or not speckle.any():
-            return Parted(Trials(shown, allowed, observed), None)
-        return Parted(train, Trials(shown, allowed & ~speckle, speckle))
+            return Parted(Pieces(shown, allowed, observed), None)
+        return Parted(train, Pieces(shown, allowed & ~speckle, speckle))
     count = max(round(share * len(shown)), 1)
     aside = np.zeros(len(shown), bool)
     aside[generator.permutation(len(shown))[:count]] = True
@@ -143,9 +151,9 @@ def part(
     given = allowed[aside]
     if not hides:
         given &= ~_speckle(words, seeds, given.shape[:2], SPECKLE)
-    held_out = Trials(shown[aside], given, observed[aside] & ~given)
+    held_out = Pieces(shown[aside], given, observed[aside] & ~given)
     clear = ~aside & ~_touched(windows, aside)
-    return Parted(Trials(shown[clear], allowed[clear], observed[clear]), held_out)
+    return Parted(Pieces(shown[clear], allowed[clear], observed[clear]), held_out)
 
 
 def _speckle(

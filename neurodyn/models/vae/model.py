@@ -20,7 +20,7 @@ from neurodyn.inference.vae.langevin import LangevinFlow
 from neurodyn.inference.vae.latents import Latent
 from neurodyn.inference.vae.likelihoods import Gaussian, Likelihood, NegativeBinomial, Poisson
 from neurodyn.inference.vae.network import Network
-from neurodyn.inference.vae.objective import Masking, Objective, check_loss
+from neurodyn.inference.vae.objective import Masking, Objective, Trials, check_loss
 from neurodyn.models.base import Model, Trace
 from neurodyn.models.baselines.common import moments, prior_mean, unit_kinds, unit_parameters
 from neurodyn.models.vae.fit import SequentialVAEFit
@@ -218,7 +218,7 @@ class SequentialVAE(Model):
         likelihood = self._likelihood(unit_kinds(recording))
         values, mask = arrays(recording, np.float32)
         fed = mask if inputs is None else arrays(inputs)[1]
-        trained = mask.any((0, 1))
+        trained = np.asarray(mask.any((0, 1)))
         if not trained.all():
             silent = recording["unit"].values[~trained]
             warnings.warn(
@@ -260,8 +260,8 @@ class SequentialVAE(Model):
             lambda k: network.start(
                 np.random.default_rng(key_words(k)), seeds, mean[trained], deviation[trained]
             ),
-            parted.train,
-            parted.held_out,
+            Trials(*map(jnp.asarray, parted.train)),
+            None if parted.held_out is None else Trials(*map(jnp.asarray, parted.held_out)),
             context,
             keys,
             objective=objective,
