@@ -53,8 +53,35 @@ def session(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
     path = tmp_path / "session.nwb"
     with NWBHDF5IO(str(path), "w") as writer:
         writer.write(file)
+    write_maze(tmp_path / "000128" / "sub-Jenkins")
     monkeypatch.chdir(tmp_path)
     return path
+
+
+def write_maze(folder: pathlib.Path) -> None:
+    """A file of the structure of the Neural Latents Benchmark: eight trials, three units."""
+    from pynwb import NWBHDF5IO, NWBFile, TimeSeries
+
+    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    file = NWBFile(session_description="simulated", identifier="maze", session_start_time=start)
+    file.add_unit_column("heldout", "whether the unit is held out")
+    for unit in range(3):
+        times = np.sort(np.random.default_rng(unit).uniform(0.0, 16.0, 200))
+        file.add_unit(spike_times=times, heldout=unit == 2, obs_intervals=[[0.0, 16.0]])
+    for column in ("split", "move_onset_time", "trial_type", "trial_version"):
+        file.add_trial_column(column, "of the benchmark")
+    for trial in range(8):
+        row = {"split": "train" if trial % 4 else "val", "move_onset_time": 2.0 * trial + 0.5}
+        begin = 2.0 * trial
+        file.add_trial(start_time=begin, stop_time=begin + 2.0, trial_type=trial % 2, trial_version=0, **row)
+    clock = np.arange(16_000) / 1000
+    velocity = TimeSeries(
+        name="hand_vel", data=np.stack([clock, clock], axis=1), timestamps=clock, unit="m/s"
+    )
+    file.create_processing_module("behavior", "behaviour").add(velocity)
+    folder.mkdir(parents=True)
+    with NWBHDF5IO(str(folder / "sub-Jenkins_ses-full_desc-train_behavior+ecephys.nwb"), "w") as writer:
+        writer.write(file)
 
 
 @pytest.mark.parametrize("page", READER_PAGES)

@@ -149,8 +149,11 @@ def _protocol(holdout: Any, name: str, value: Any, extra: dict[str, Any], seed: 
         if not isinstance(value, int):
             raise typer.BadParameter("future needs a number of bins, as in future:20", param_hint="--holdout")
         return holdout.future(value, **extra)
+    if name == "assigned":
+        return holdout.assigned(**_first("target", value), **extra)
     raise typer.BadParameter(
-        f"there is no protocol {name!r}; there are blocks, trials, runs, sessions, subjects, groups, units, entries, future",
+        f"there is no protocol {name!r}; there are blocks, trials, runs, sessions, subjects, groups, units, entries, "
+        "future, assigned",
         param_hint="--holdout",
     )
 

@@ -209,8 +209,9 @@ def _limits(trains, start, stop, pairs, width: float) -> tuple[float, float]:
 
 
 def _count(train: np.ndarray, first: Number, width: Number, n_bins: int) -> np.ndarray:
-    """Spikes per bin `(bin,)`."""
-    bins = floor_bins(train - first, width)
+    """Spikes per bin `(bin,)`; only those near the bins are looked at, since a session has many trials."""
+    low, high = np.searchsorted(train, np.array([first - width, first + (n_bins + 1) * width]))
+    bins = floor_bins(train[low:high] - first, width)
     bins = bins[(bins >= 0) & (bins < n_bins)]
     return np.bincount(bins, minlength=n_bins)
 

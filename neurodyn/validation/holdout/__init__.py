@@ -5,12 +5,15 @@ Each function returns a protocol; ``protocol(recording)`` is its first split,
 """
 
 from neurodyn.validation.holdout.along_time import Blocks, Future, blocks, future
+from neurodyn.validation.holdout.assigned_parts import Assigned, assigned
 from neurodyn.validation.holdout.autocorrelation import autocorrelation, autocorrelation_time
 from neurodyn.validation.holdout.held_units import Entries, Units, entries, units
 from neurodyn.validation.holdout.protocol import Protocol
-from neurodyn.validation.holdout.whole_trials import Groups, Trials, groups, trials
+from neurodyn.validation.holdout.whole_groups import Groups, groups
+from neurodyn.validation.holdout.whole_trials import Trials, trials
 
 __all__ = [
+    "Assigned",
     "Blocks",
     "Entries",
     "Future",
@@ -18,6 +21,7 @@ __all__ = [
     "Protocol",
     "Trials",
     "Units",
+    "assigned",
     "autocorrelation",
     "autocorrelation_time",
     "blocks",

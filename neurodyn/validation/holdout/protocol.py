@@ -153,6 +153,11 @@ def following(fold_of: np.ndarray, fold: int, folds: int, number: int) -> np.nda
     return np.sort(later[(fold_of[later] != fold)][:number])
 
 
+def kept_words(number: int, what: str) -> str:
+    """A sentence on what is neither trained on nor scored, where there is such."""
+    return f" Of the rest, {number} {what} are kept for validation." if number else ""
+
+
 def coordinate(name: str, value: Any, where: str) -> str:
     """Return the name of a coordinate, or say what was found."""
     if not isinstance(value, str) or not value:

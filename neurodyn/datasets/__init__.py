@@ -1,4 +1,4 @@
-"""Named recordings that an installed package ships."""
+"""Named recordings: those that an installed package ships, and those of a benchmark."""
 
 import importlib.util
 import pathlib
@@ -9,9 +9,10 @@ import numpy as np
 import xarray as xr
 
 from neurodyn import recording
+from neurodyn.datasets.neural_latents import NeuralLatents, nlb, nlb_definition
 from neurodyn.errors import FileError
 
-__all__ = ["load", "names", "path"]
+__all__ = ["NeuralLatents", "load", "names", "nlb", "nlb_definition", "path"]
 
 
 class _Shipped(NamedTuple):
