@@ -1,6 +1,6 @@
 """One virtual environment per peer below `benchmarks/envs`, made from package names alone.
 
-python -m benchmarks.environments [hmmlearn] [dynamax] [ssm] [nemos] [pyhgf]
+python -m benchmarks.environments [hmmlearn] [dynamax] [ssm] [nemos] [pyhgf] [torch]
 """
 
 import hashlib
@@ -26,6 +26,7 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "nemos": (("nemos>=0.2",),),
     "pyhgf": (("pyhgf>=0.2.9",),),
+    "torch": (("numpy", "torch==2.13.0"),),
 }
 PROOF = {
     "hmmlearn": "from hmmlearn.hmm import GaussianHMM, PoissonHMM",
@@ -36,6 +37,7 @@ PROOF = {
     ),
     "nemos": "from nemos.glm import PopulationGLM",
     "pyhgf": "from pyhgf.model import Network",
+    "torch": "import torch",
 }
 SHOWN = (
     "hmmlearn",
@@ -43,6 +45,7 @@ SHOWN = (
     "ssm",
     "nemos",
     "pyhgf",
+    "torch",
     "jax",
     "jaxlib",
     "numpy",

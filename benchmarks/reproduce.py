@@ -98,6 +98,7 @@ def langevin_flow_lines(full: bool) -> dict[str, Action]:
     del full
     return {
         "speed": line("langevin_flow.speed"),
+        "pytorch": line("langevin_flow.pytorch"),
         "lorenz_10": line("langevin_flow.lorenz", "measure_rate", 10.0, 0.95),
         "lorenz_5": line("langevin_flow.lorenz", "measure_rate", 5.0, 0.92),
         "lorenz_trials": line("langevin_flow.lorenz", "measure_trials"),
