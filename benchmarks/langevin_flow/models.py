@@ -34,7 +34,7 @@ def published(epochs: int, quick: bool = False, **changes: Any) -> SequentialVAE
     return dataclasses.replace(model, training=training, **changes)
 
 
-def ablations(epochs: int, quick: bool = False) -> dict[str, SequentialVAE]:
+def ablations(epochs: int, published_epochs: int, quick: bool = False) -> dict[str, SequentialVAE]:
     """Every row of the table; the idle latent and independent noise are always among them."""
     driven = {"latent": LangevinFlow(), "divergence_weight": 0.1}
     one_way = GRUEncoder(bidirectional=False)
@@ -54,10 +54,10 @@ def ablations(epochs: int, quick: bool = False) -> dict[str, SequentialVAE]:
             training=Training(epochs=QUICK_EPOCHS if quick else epochs), divergence_weight=0.1
         ),
         "encoder in one direction": default(epochs, quick, encoder=one_way),
-        "as published": published(epochs, quick),
-        "as published, noise for the latent": published(epochs, quick, ablate="noise"),
-        "as published, no latent": published(epochs, quick, ablate="latent"),
-        "as published, no encoder in the decoder": published(epochs, quick, ablate="encoder"),
+        "as published": published(published_epochs, quick),
+        "as published, noise for the latent": published(published_epochs, quick, ablate="noise"),
+        "as published, no latent": published(published_epochs, quick, ablate="latent"),
+        "as published, no encoder in the decoder": published(published_epochs, quick, ablate="encoder"),
         "as published, eta = 0": published(
             epochs, quick, latent=dataclasses.replace(published_langevin_flow(width=64).latent, eta=0.0)
         ),

@@ -195,7 +195,7 @@ def measure_table(*, quick: bool) -> list[Line]:
     """Every ablation and baseline on the page's split, seed 0; reported, whoever wins."""
     recording = rat_motor(0.02)
     task = co_smoothing(recording, *page_split(recording))
-    rows: dict[str, Any] = dict(ablations(TABLE_EPOCHS, quick))
+    rows: dict[str, Any] = dict(ablations(TABLE_EPOCHS, TABLE_EPOCHS, quick))
     for name in (
         "smoothed_ridge",
         "smoothed_poisson",
