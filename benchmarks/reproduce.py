@@ -98,6 +98,7 @@ def langevin_flow_lines(full: bool) -> dict[str, Action]:
     del full
     return {
         "speed": line("langevin_flow.speed"),
+        "exactness": line("langevin_flow.exactness"),
         "pytorch": line("langevin_flow.pytorch"),
         "lorenz_10": line("langevin_flow.lorenz", "measure_rate", 10.0, 0.95),
         "lorenz_5": line("langevin_flow.lorenz", "measure_rate", 5.0, 0.92),
@@ -107,6 +108,7 @@ def langevin_flow_lines(full: bool) -> dict[str, Action]:
         "rat_stratified": line("langevin_flow.rat", "measure_stratified"),
         "rat_forward": line("langevin_flow.rat", "measure_forward"),
         "rat_table": line("langevin_flow.rat", "measure_table"),
+        "olfaction": line("langevin_flow.olfaction"),
     }
 
 
@@ -136,6 +138,7 @@ SIDE_BY_SIDE = {
         "lorenz_trials",
         "rat_page_split",
         "rat_forward",
+        "olfaction",
         "lorenz_10",
         "lorenz_5",
     ),

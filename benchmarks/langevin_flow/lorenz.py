@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from neurodyn.simulate.lorenz import lorenz_population
 from scipy.ndimage import gaussian_filter1d
 
 from benchmarks.langevin_flow.models import ablations, default, published
 from benchmarks.measure import Line, at_least
 from neurodyn.models import create
+from neurodyn.simulate.lorenz import lorenz_population
 from neurodyn.validation import holdout
 
 SEEDS = 3
