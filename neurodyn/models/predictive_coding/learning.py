@@ -11,7 +11,8 @@ from neurodyn.inference.modes import Modes, find_modes
 from neurodyn.inference.predictive_coding.filtering import LONG, Failure
 from neurodyn.inference.predictive_coding.predictions import HIGHEST
 from neurodyn.inference.predictive_coding.tasks import Behaviour
-from neurodyn.models.predictive_coding.layout import Plan, padded
+from neurodyn.models.predictive_coding.layout import padded
+from neurodyn.models.predictive_coding.plans import Plan
 from neurodyn.models.predictive_coding.responses import GaussianResponse, Response
 
 PRIOR_COUNT = 2.0  # participants that the given deviations count for
