@@ -72,6 +72,7 @@ class SwitchingInput:
     """
 
     category: ClassVar[None] = None
+    citations: ClassVar[tuple[str, ...]] = ("blom1988",)
 
     name: str
     contexts: tuple[str, ...]

@@ -1,7 +1,6 @@
 """Fitted predictive-coding networks and their verbs."""
 
 import dataclasses
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -9,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
+from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.inference.predictive_coding.responses import CategoryOfInputs, Moment
 from neurodyn.inference.predictive_coding.tasks import Behaviour
 from neurodyn.inference.random import as_key
 from neurodyn.models.base import Fit, Prediction
 from neurodyn.models.predictive_coding import learning
+from neurodyn.models.predictive_coding.failures import failure_words, remedy
 from neurodyn.models.predictive_coding.forecasting import (
     forecasts,
     input_moments,
@@ -26,6 +26,7 @@ from neurodyn.models.predictive_coding.plans import Plan
 from neurodyn.models.predictive_coding.posterior import sampled
 from neurodyn.models.predictive_coding.simulation import simulated
 from neurodyn.models.verbs import HasAdapt, HasInfer, HasLogLikelihood, HasSimulate
+from neurodyn.models.warned import warn
 from neurodyn.recording import arrays
 
 if TYPE_CHECKING:
@@ -127,15 +128,10 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
         terms, found = learning.everyones_beliefs(plan, behaviour, individual)
         bad = np.flatnonzero(found.failure.node >= 0)
         if len(bad):
-            failure = jax.tree.map(lambda leaf: leaf[bad[0]], found.failure)
-            words = learning.failure_words(failure, plan.task.structure.names, told.labels[bad[0]])
+            failure, structure = jax.tree.map(lambda leaf: leaf[bad[0]], found.failure), plan.task.structure
+            words = failure_words(failure, structure, told.labels[bad[0]])
             more = f" (and of {len(bad) - 1} further participants)" if len(bad) > 1 else ""
-            warnings.warn(
-                f"{words}{more}; from there on this node keeps its predictions. Choose update='unbounded', or look for a "
-                "jump in the input.",
-                NeurodynWarning,
-                stacklevel=3,
-            )
+            warn(f"{words}{more}; {remedy(failure, structure, fitted=True)}.", stacklevel=3)
         return told, plan, behaviour, individual, terms, found
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:

@@ -79,6 +79,7 @@ class GaussianInput:
     """
 
     category: ClassVar[None] = None
+    citations: ClassVar[tuple[str, ...]] = ("mathys2020",)
     kind: ClassVar[str] = "continuous"
     statistics: ClassVar[tuple[str, ...]] = ("first_moment", "second_moment")
 
@@ -167,6 +168,7 @@ class BetaInput:
     """
 
     category: ClassVar[None] = None
+    citations: ClassVar[tuple[str, ...]] = ("mathys2020",)
     kind: ClassVar[str] = "binary"
     statistics: ClassVar[tuple[str, ...]] = ("chance",)
 
