@@ -281,8 +281,9 @@ class Fit(abc.ABC):
         """
         keys = list(self.model.citations)
         for field in dataclasses.fields(self.model):  # priors and other parts of the model bring their own
-            cited = getattr(getattr(self.model, field.name), "citations", ())
-            keys += [key for key in cited if key not in keys]
+            value = getattr(self.model, field.name)
+            for part in value if isinstance(value, tuple) else (value,):
+                keys += [key for key in getattr(part, "citations", ()) if key not in keys]
         for child in self.children:
             keys += [key for key in child.citation_keys() if key not in keys]
         return tuple(keys)

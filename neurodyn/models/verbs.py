@@ -14,6 +14,7 @@ import xarray as xr
 from neurodyn.errors import ModelError
 from neurodyn.inference.random import as_key
 from neurodyn.models.base import Fit, align_units
+from neurodyn.models.warned import one_call
 from neurodyn.recording import check
 
 
@@ -78,10 +79,12 @@ class HasLogLikelihood(Fit):
             known = align_units(given, self.units, self.model.name)
             both = aligned.assign(activity=aligned["activity"].fillna(known["activity"].values))
             both["activity"].attrs = dict(aligned["activity"].attrs)
-            terms = self._log_likelihood_terms(both)
             attrs, exact = self._likelihood_attrs(both), self._exact_terms(both)
+            with one_call():
+                terms = self._log_likelihood_terms(both)
+                if known["activity"].notnull().any():
+                    terms = terms - self._log_likelihood_terms(known)
             if known["activity"].notnull().any():
-                terms = terms - self._log_likelihood_terms(known)
                 exact = exact & self._exact_terms(known)
         activity = recording["activity"]
         dims = tuple(dim for dim in activity.dims if dim != "unit")

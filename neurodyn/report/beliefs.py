@@ -129,9 +129,10 @@ def _colours(fit: PredictiveCodingFit, beliefs: list[list[str]], inputs: list[li
         for group in inputs
         for k, node in enumerate(group)
     }
+    several = {node for group in inputs if len(group) > 1 for node in group}
     for group in beliefs:
         for k, node in enumerate(group):
-            below = [leaf for leaf in networkx.descendants(graph, node) if leaf in found]
+            below = [leaf for leaf in networkx.descendants(graph, node) if leaf in several]
             many = len(group) > 1
             found[node] = found[below[0]] if many and len(below) == 1 else state_colour(k) if many else ACCENT
     return found
@@ -156,7 +157,7 @@ class _Sheet:
             high += [np.max(mean), np.quantile(mean + spread, 0.98)]
         room = 0.08 * max(max(high) - min(low), 1e-6)
         axes.set_ylim(min(low) - room, max(high) + room)
-        tidy(axes, title=title, y="log-odds" if self.course.of_odds(group) else "belief")
+        tidy(axes, title=title, y=self.course.named(group))
         if len(group) > 1:
             axes.legend(
                 loc="center left",

@@ -9,12 +9,17 @@ import xarray as xr
 from neurodyn.errors import ModelError
 from neurodyn.models.predictive_coding import (
     Belief,
+    BetaInput,
+    GaussianInput,
     PredictiveCodingFit,
     PredictiveCodingNetwork,
     SoftmaxResponse,
+    VolatileBelief,
 )
+from neurodyn.models.warned import one_call
 from neurodyn.recording import arrays
 
+STATISTICS = ("first moment", "second moment", "chance")
 LONGEST = 40  # letters of a title
 
 
@@ -36,8 +41,8 @@ class Course:
         Of every input.
     one_of_them : bool
         Whether exactly one of several inputs is 1 in a trial, as for categories.
-    odds : frozenset of str
-        Beliefs about log-odds.
+    odds, chances : frozenset of str
+        Beliefs about log-odds, and nodes that are probabilities.
     response, expected, expected_deviation : np.ndarray or None
         The response, what was predicted of it, and its predicted standard deviation; of a choice among options,
         their probabilities ``(time, option)``.
@@ -56,6 +61,7 @@ class Course:
     kinds: dict[str, str]
     one_of_them: bool = False
     odds: frozenset[str] = frozenset()
+    chances: frozenset[str] = frozenset()
     response: Any = None
     expected: Any = None
     expected_deviation: Any = None
@@ -69,9 +75,11 @@ class Course:
         """Number of trials."""
         return len(next(iter(self.predicted.values())))
 
-    def of_odds(self, group: list[str]) -> bool:
-        """Whether beliefs are about log-odds."""
-        return set(group) <= self.odds
+    def named(self, group: list[str]) -> str:
+        """What beliefs of a group are, as the label of an axis."""
+        if set(group) <= self.odds:
+            return "log-odds"
+        return "probability" if set(group) <= self.chances else "belief"
 
 
 def course_of(fit: PredictiveCodingFit, recording: xr.Dataset, participant: Any) -> Course:
@@ -98,7 +106,8 @@ def course_of(fit: PredictiveCodingFit, recording: xr.Dataset, participant: Any)
     """
     one, label = _one(recording, participant)
     model = fit.model
-    inferred, predicted = fit.infer(one), fit.predict(one, mode="past")
+    with one_call():
+        inferred, predicted = fit.infer(one), fit.predict(one, mode="past")
     told = model.told(one)
     first = (0,) if "trial" in one["activity"].dims else ()
     length = one.sizes["time"]
@@ -117,7 +126,7 @@ def course_of(fit: PredictiveCodingFit, recording: xr.Dataset, participant: Any)
         "label": label,
         "mean": {node: mean[:, k] for k, node in enumerate(nodes) if node not in leaves},
         "deviation": {
-            node: 1 / np.sqrt(precision[:, k]) for k, node in enumerate(nodes) if node not in leaves
+            node: deviations(model, node, nodes, mean, precision) for node in nodes if node not in leaves
         },
         "inputs": {node: seen[:, k] for k, node in enumerate(leaves)},
         "predicted": {node: mean[:, nodes.index(node)] for node in leaves},
@@ -125,6 +134,9 @@ def course_of(fit: PredictiveCodingFit, recording: xr.Dataset, participant: Any)
         "kinds": {node.name: node.kind for node in model.inputs},
         "one_of_them": all(node.category is not None for node in model.inputs),
         "odds": _odds(model),
+        "chances": frozenset(
+            name for part in model.inputs if not isinstance(part, GaussianInput) for name in part.inside
+        ),
     }
     expected = table("mean", predicted)
     deviation = np.sqrt(table("variance", predicted)) if "variance" in predicted else None
@@ -149,13 +161,36 @@ def course_of(fit: PredictiveCodingFit, recording: xr.Dataset, participant: Any)
     return Course(**result)
 
 
+def deviations(
+    model: PredictiveCodingNetwork, node: str, nodes: list[str], mean: np.ndarray, precision: np.ndarray
+) -> np.ndarray:
+    """Standard deviation of a belief; of a chance that is counted that of its Beta distribution.
+
+    Moments and contexts have none of their own: a moment's precision is its weight in inputs.
+    """
+    place = nodes.index(node)
+    for part in model.inputs:
+        if node in part.inside:
+            if isinstance(part, BetaInput):
+                return np.sqrt(mean[:, place] * (1 - mean[:, place]) / (1 + precision[:, place]))
+            return np.zeros(len(mean))
+    return 1 / np.sqrt(precision[:, place])
+
+
 def _odds(model: PredictiveCodingNetwork) -> frozenset[str]:
-    """Beliefs that predict inputs of 0 and 1 and nothing else."""
-    of_binary = {node.name for node in model.inputs if node.kind != "continuous"}
+    """Beliefs that predict inputs of 0 and 1, or their contexts, and nothing else."""
+    of_binary = {
+        name
+        for node in model.inputs
+        if node.kind != "continuous" and not isinstance(node, BetaInput)
+        for name in (node.name, *node.inside)
+    }
     return frozenset(
         node.name
         for node in model.nodes
-        if isinstance(node, Belief) and node.value_children and set(node.value_children) <= of_binary
+        if isinstance(node, (Belief, VolatileBelief))
+        and node.value_children
+        and set(node.value_children) <= of_binary
     )
 
 
@@ -210,7 +245,7 @@ def groups_of(model: PredictiveCodingNetwork) -> tuple[list[list[str]], list[lis
     Returns
     -------
     beliefs : list of list of str
-        Highest first.
+        Highest first, without statistics of an input that beliefs follow.
     inputs : list of list of str
         In their order.
 
@@ -229,6 +264,11 @@ def groups_of(model: PredictiveCodingNetwork) -> tuple[list[list[str]], list[lis
         parts[name] = repr((graph.nodes[name]["kind"], below))
     groups: dict[tuple[int, str], list[str]] = {}
     for name in graph:
+        kind = graph.nodes[name]["kind"]
+        if kind in STATISTICS and graph.in_degree(
+            name
+        ):  # what it is expected to be the belief above it shows
+            continue
         groups.setdefault((-graph.nodes[name]["level"], parts[name]), []).append(name)
     order = sorted(groups.items(), key=lambda item: item[0][0])
     return [names for (level, _), names in order if level], [

@@ -8,7 +8,7 @@ import numpy as np
 
 from neurodyn.errors import NotApplicable
 from neurodyn.models.predictive_coding import CustomResponse, PredictiveCodingFit, PredictiveCodingNetwork
-from neurodyn.models.predictive_coding.graphs import BELIEF, COUPLINGS
+from neurodyn.models.predictive_coding.graphs import COUPLINGS
 from neurodyn.report.layers import Point, needed, ordered, placed
 from neurodyn.report.learnt import RESPONSE, Learnt, learnt_of
 from neurodyn.report.style import QUIET, SMALL, new_figure
@@ -126,7 +126,7 @@ class _Scheme:
 
     def square(self, node: str) -> bool:
         """Whether a node is an input."""
-        return self.graph.nodes[node]["kind"] != BELIEF
+        return self.graph.nodes[node]["level"] == 0
 
     def half(self, node: str) -> float:
         """Half the height of a node, or of the box of the response."""

@@ -6,16 +6,19 @@ import pytest
 import xarray as xr
 
 from neurodyn import models, recording, report
-from neurodyn.errors import ModelError, NotApplicable
+from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
 from neurodyn.models import HGF, PredictiveCodingNetwork
 from neurodyn.models.predictive_coding import (
     Belief,
     BinaryResponse,
+    GaussianInput,
     GaussianResponse,
     Input,
     Normal,
     Shared,
     SoftmaxResponse,
+    SwitchingInput,
+    VolatileBelief,
 )
 from neurodyn.report.courses import groups_of, in_words
 
@@ -255,3 +258,62 @@ def test_other_fits_and_unknown_participants_are_refused_in_one_sentence(fit, da
         report.plot_beliefs(fit, data, participant="Cy")
     with pytest.raises(ModelError, match="the recording has one only"):
         report.plot_beliefs(fit, data.isel(trial=0, drop=True), participant="Cy")
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "switching", "volatile"])
+def test_nodes_inside_parts_have_panels_of_their_own(kind) -> None:
+    nodes, titles, labels = {
+        "gaussian": (
+            (GaussianInput("u"), Belief("m", value_children=("u.first_moment",), initial_precision=10.0)),
+            ["m predicts u.first_moment", "u.second_moment predicts u"],
+            ["belief", "belief"],
+        ),
+        "switching": (
+            (
+                SwitchingInput("u", ("a", "b"), precision=4.0),
+                Belief("x_a", value_children=("u.a",), initial_mean=-1.0),
+                Belief("x_b", value_children=("u.b",), initial_mean=1.0),
+            ),
+            ["x_a, x_b predict u.a, u.b", "u.a, u.b predict u"],
+            ["belief", "probability"],
+        ),
+        "volatile": (
+            (Input("u"), VolatileBelief("x", value_children=("u",))),
+            ["x.volatility sets the volatility of x", "x predicts u"],
+            ["belief", "log-odds"],
+        ),
+    }[kind]
+    found = PredictiveCodingNetwork(nodes=nodes).at({})
+    seen = found.simulate(30, key=0)
+    figure = report.plot_beliefs(found, seen)
+    figure.canvas.draw()
+    assert [axes.get_title("left") for axes in figure.axes[:-1]] == titles
+    assert [axes.get_ylabel() for axes in figure.axes[:-1]] == labels
+    inferred = found.infer(seen).isel(trial=0)
+    if kind == "switching":
+        colours = {node: line(figure.axes[1], node).get_color() for node in ("u.a", "u.b")}
+        assert len(set(colours.values())) == 2
+        assert [line(figure.axes[0], f"x_{k}").get_color() for k in "ab"] == list(colours.values())
+        np.testing.assert_allclose(
+            line(figure.axes[1], "u.a").get_ydata(), inferred["expected_mean"].sel(node="u.a"), rtol=1e-4
+        )
+    drawn = report.plot_hierarchy(found)
+    drawn.canvas.draw()
+    names = {str(patch.get_gid()) for patch in drawn.axes[0].patches}
+    assert set(inferred["node"].values.tolist()) <= names
+
+
+def test_an_update_that_fails_is_warned_of_once() -> None:
+    fit = HGF(2, inputs="continuous", update="standard", x2_tonic_volatility=2.0).at(
+        {"x1.tonic_volatility": -6.0}, unit=["signal"]
+    )
+    values = np.random.default_rng(0).normal(scale=0.1, size=(1, 60, 1))
+    values[:, 30:] += 8.0
+    data = recording.make(values, sampling_interval=1.0, unit=["signal"])
+    with pytest.warns(NeurodynWarning, match="fails at trial") as caught:
+        report.plot_beliefs(fit, data)
+    assert len(caught) == 1
+    for verb in (lambda: fit.infer(data), lambda: fit.predict(data, mode="past")):
+        with pytest.warns(NeurodynWarning) as caught:
+            verb()
+        assert len(caught) == 1

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from neurodyn.inference.predictive_coding.predictions import NEAR, Belief, Expected, Parameters, stacked
+from neurodyn.inference.predictive_coding.leaves import gaussian_surprise, leaf_surprise
+from neurodyn.inference.predictive_coding.predictions import Belief, Expected, Parameters, stacked
 from neurodyn.inference.predictive_coding.sequences import Steps, loop, states
 from neurodyn.inference.predictive_coding.structure import Structure
 
@@ -97,24 +98,6 @@ def run(
     return Trajectory(posterior, expected, observed, failure)
 
 
-def gaussian_surprise(value: Array, mean: Array, precision: Array) -> Array:
-    r""":math:`-\log N(x; \hat\mu, 1/\hat\pi)`."""
-    return 0.5 * (jnp.log(2 * jnp.pi) - jnp.log(precision) + precision * (value - mean) ** 2)
-
-
-def binary_surprise(value: Array, chance: Array) -> Array:
-    """-log p of 0 or 1."""
-    chance = jnp.clip(chance, NEAR, 1 - NEAR)
-    return -jnp.log(jnp.where(value > 0.5, chance, 1 - chance))
-
-
-def finite_binary_surprise(value: Array, chance: Array, precision: Array) -> Array:
-    """-log of the mixture of a Gaussian about 1 and one about 0."""
-    one = jnp.log(chance) - gaussian_surprise(value, jnp.ones(()), precision)
-    zero = jnp.log1p(-chance) - gaussian_surprise(value, jnp.zeros(()), precision)
-    return -jnp.logaddexp(one, zero)
-
-
 def surprise(
     structure: Structure,
     parameters: Parameters,
@@ -142,25 +125,14 @@ def surprise(
     columns = []
     expected = trajectory.expected
     for position, leaf in enumerate(structure.leaves):
-        value, kind = inputs[:, position], structure.nodes[leaf].kind
-        mean, precision = expected.mean[:, leaf], expected.precision[:, leaf]
-        if kind == "binary":
-            found = binary_surprise(value, mean)
-        elif kind == "finite_binary":
-            found = finite_binary_surprise(value, mean, precision)
+        value = inputs[:, position]
+        parents = structure.links(structure.value, child=leaf)
+        if first_level and parents and structure.nodes[leaf].kind == "input":
+            parent = parents[0][1]
+            found = gaussian_surprise(value, expected.mean[:, parent], expected.precision[:, parent])
         else:
-            parents = structure.links(structure.value, child=leaf)
-            if first_level and parents:
-                parent = parents[0][1]
-                found = gaussian_surprise(value, expected.mean[:, parent], expected.precision[:, parent])
-            else:
-                variance = 1 / precision
-                for edge, parent in parents:
-                    slope = parameters.value_coupling[edge]
-                    function = structure.value[edge].function
-                    if function is not None:
-                        slope = slope * jax.vmap(jax.grad(function))(expected.mean[:, parent])
-                    variance = variance + slope**2 / expected.precision[:, parent]
-                found = gaussian_surprise(value, mean, 1 / variance)
+            found = jax.vmap(
+                lambda now, value, leaf=leaf: leaf_surprise(structure, parameters, now, leaf, value)
+            )(expected, value)
         columns.append(jnp.where(known[:, position], found, 0))
     return jnp.stack(columns, axis=1)

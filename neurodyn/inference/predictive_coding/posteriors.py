@@ -6,12 +6,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from neurodyn.inference.predictive_coding.kinds import INSIDE, STATISTICS, SWITCHING
+from neurodyn.inference.predictive_coding.lowest import (
+    Found,
+    context_error,
+    contexts_found,
+    leaf_found,
+    of_odds,
+    statistic_found,
+    weighed,
+)
 from neurodyn.inference.predictive_coding.predictions import (
     HIGHEST,
     Belief,
     Expected,
     Parameters,
     PerNode,
+    chance_variance,
     coupled,
 )
 from neurodyn.inference.predictive_coding.structure import Structure
@@ -43,10 +54,34 @@ class Updated(NamedTuple):
 
 
 class _Errors(NamedTuple):
-    """Errors of a node that its parents learn from."""
+    """What the parents of a node learn from.
+
+    Parameters
+    ----------
+    value, volatility : ()
+        Errors.
+    certainty : ()
+        Precision with which value parents take the error.
+    share : () or None
+        Probability with which there was anything to learn, where that depends on contexts; both errors are weighted by
+        it already.
+    """
 
     value: Array
     volatility: Array
+    certainty: Array
+    share: Array | None = None
+
+    def weighted(self, term: Array) -> Array:
+        """The share of a term."""
+        return term if self.share is None else self.share * term
+
+
+def _in_context(structure: Structure, node: int) -> bool:
+    """Whether a node drives an input in a context."""
+    return any(
+        structure.nodes[child].kind == "context" for _, child in structure.links(structure.value, parent=node)
+    )
 
 
 def _only_child(structure: Structure, node: int) -> bool:
@@ -60,7 +95,6 @@ def _only_child(structure: Structure, node: int) -> bool:
 def _value_terms(
     structure: Structure,
     parameters: Parameters,
-    expected: Expected,
     node: int,
     errors: dict[int, _Errors],
     observed: dict[int, Array],
@@ -70,19 +104,20 @@ def _value_terms(
     precision = weighted = jnp.zeros_like(at)
     alone = _only_child(structure, node)
     for edge, child in structure.links(structure.value, parent=node):
-        kappa, kind = parameters.value_coupling[edge], structure.nodes[child].kind
-        error = errors[child].value
-        if kind in ("binary", "finite_binary"):
-            chance = expected.mean[child]
-            more, pull = kappa**2 * chance * (1 - chance), kappa * error
+        kappa, found = parameters.value_coupling[edge], errors[child]
+        error, certainty = found.value, found.certainty
+        if of_odds(structure, child):
+            more, pull = kappa**2 * certainty, kappa * error
         else:
             function = structure.value[edge].function
             slope, bend = jnp.ones_like(at), jnp.zeros_like(at)
             if function is not None:
                 first = jax.grad(lambda value, function=function: coupled(function, value))
                 slope, bend = first(at), jax.grad(first)(at)
-            certainty = expected.precision[child]
-            more = certainty * (kappa**2 * slope**2 - kappa * bend * error)
+            told = kappa**2 * slope**2
+            if structure.nodes[child].kind != "context":  # what a context teaches is weighed as a whole
+                told = found.weighted(told)
+            more = certainty * (told - kappa * bend * error)
             pull = kappa * certainty * slope * error
         precision = precision + _if_seen(observed[child], more, alone)
         weighted = weighted + _if_seen(observed[child], pull, alone)
@@ -109,10 +144,21 @@ def _volatility_terms(
         kappa, share = parameters.volatility_coupling[edge], expected.share[child]
         surprise = errors[child].volatility
         scaled = kappa * share
-        more = scaled**2 / 2 + scaled**2 * surprise - kappa**2 * share * surprise / 2
+        more = errors[child].weighted(scaled**2 / 2) + scaled**2 * surprise - kappa**2 * share * surprise / 2
         precision = precision + _if_seen(observed[child], more, alone)
         weighted = weighted + _if_seen(observed[child], scaled * surprise / 2, alone)
     return precision, weighted
+
+
+def _shared(children: list[int], errors: dict[int, _Errors], observed: dict[int, Array]) -> Array | None:
+    """Probability that any child had something to learn from, where that depends on contexts."""
+    if all(errors[child].share is None for child in children):
+        return None
+    missed = jnp.ones(())
+    for child in children:
+        share = errors[child].share
+        missed = missed * jnp.where(observed[child], 0 if share is None else 1 - share, 1)
+    return 1 - missed
 
 
 def update(
@@ -171,6 +217,11 @@ def update(
     computed, failed = [zero] * n_nodes, [jnp.zeros((), bool)] * n_nodes
     errors: dict[int, _Errors] = {}
     observed: dict[int, Array] = {}
+    lowest: dict[int, Found] = {}
+    values: dict[int, Array] = {}
+    squares: dict[
+        int, Array
+    ] = {}  # variance about the prediction, of nodes in a context as if it surely held
     place = {node: position for position, node in enumerate(structure.leaves)}
     for node in reversed(structure.down):
         kind, predicted = structure.nodes[node].kind, expected.mean[node]
@@ -180,23 +231,35 @@ def update(
         if node in place:
             seen = known[place[node]]
             value = jnp.where(seen, inputs[place[node]], predicted)
-            fixed = parameters.initial_precision[node]
-            if kind == "finite_binary":
-                # Bayes with a Gaussian about 1 and one about 0.
-                odds = fixed * ((value - 0) ** 2 - (value - 1) ** 2) / 2
-                value = jax.nn.sigmoid(jnp.log(predicted) - jnp.log1p(-predicted) + odds)
-                value = jnp.where(seen, value, predicted)
-            mean[node] = jnp.where(seen, inputs[place[node]], predicted) if kind != "finite_binary" else value
-            computed[node], variance[node] = fixed, 1 / fixed
+            here = (structure, parameters, expected, node, value, seen)
+            lowest[node] = leaf_found(*here)
+            if above:
+                lowest[node] = lowest[node]._replace(failed=~moves & seen)
+            if kind in SWITCHING:
+                lowest |= contexts_found(*here)
+            for _, parent in structure.links(structure.value, child=node):
+                if structure.nodes[parent].kind in INSIDE:
+                    observed[parent], values[parent] = seen, value
             observed[node] = seen
-            failed[node] = ~moves & seen if above else jnp.zeros((), bool)
+        elif kind in STATISTICS:
+            lowest[node] = statistic_found(
+                structure, parameters, expected, node, values[node], observed[node]
+            )
+        if node in lowest:
+            mean[node], variance[node], computed[node], failed[node] = lowest[node]
+            if kind == "context":
+                held = context_error(structure, parameters, expected, node, values[node])
+                errors[node] = _Errors(held[0], zero, held[1], mean[node])
+                continue
+            certainty = chance_variance(predicted) if of_odds(structure, node) else certainty
+            share = None
         else:
             children = structure.links(structure.value, parent=node)
             below = structure.links(structure.volatility, parent=node)
             seen = jnp.zeros((), bool)
             for _, child in (*children, *below):
                 seen = seen | observed[child]
-            terms = (structure, parameters, expected, node, errors, observed)
+            share = _shared([child for _, child in (*children, *below)], errors, observed)
             pull = new_mean = None
             if order == "unbounded" and below:
                 first_edge, first = below[0]
@@ -207,12 +270,13 @@ def update(
                     parameters.tonic_volatility[first],
                     time_step,
                     before.variance[first],
-                    variance[first] + (mean[first] - expected.mean[first]) ** 2,
+                    squares[first],
                     expected.precision[first],
                 )
                 growth = spread * computed[node]
             else:
-                from_volatility = _volatility_terms(*terms)
+                from_volatility = _volatility_terms(structure, parameters, expected, node, errors, observed)
+                terms = (structure, parameters, node, errors, observed)
                 more, pull = _value_terms(*terms, before.mean[node])
                 pull = pull + from_volatility[1]
                 if order == "ehgf" and below:
@@ -226,6 +290,9 @@ def update(
                 new_mean = predicted + new_variance * pull
             valid = (growth > 0) & jnp.isfinite(new_mean) & moves
             failed[node] = seen & ~valid
+            squares[node] = new_variance + (new_mean - predicted) ** 2
+            if share is not None and (_in_context(structure, node) or (order == "unbounded" and below)):
+                new_mean, new_variance = weighed(share, predicted, spread, new_mean, new_variance)
             alone = spread
             if above:
                 drift = parameters.tonic_volatility[node] + sum(
@@ -238,8 +305,11 @@ def update(
             mean[node] = jnp.where(seen & valid if guarded else seen, new_mean, predicted)
             observed[node] = seen
         error = mean[node] - predicted
-        excess = (variance[node] + error**2) * certainty - 1
-        errors[node] = _Errors(error, excess / max(len(above), 1))
+        square = variance[node] + error**2
+        if share is None:
+            squares[node] = square
+        excess = square * expected.precision[node] - 1
+        errors[node] = _Errors(error, excess / max(len(above), 1), certainty, share)
     return Updated(
         Belief(tuple(mean), tuple(1 / width for width in variance), tuple(variance)),
         tuple(computed),

@@ -8,19 +8,21 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from neurodyn.inference.predictive_coding.filtering import Trajectory
+from neurodyn.inference.predictive_coding.leaves import leaf_draw
 from neurodyn.inference.predictive_coding.posteriors import update
-from neurodyn.inference.predictive_coding.predictions import Belief, Expected, Parameters, predict, stacked
+from neurodyn.inference.predictive_coding.predictions import (
+    Belief,
+    Expected,
+    Parameters,
+    initial,
+    predict,
+    stacked,
+)
 from neurodyn.inference.predictive_coding.responses import Moment
 from neurodyn.inference.predictive_coding.structure import Structure
 from neurodyn.inference.predictive_coding.tasks import Behaviour, Task
 
 Environment = Callable[[int, float, np.random.Generator], object]
-
-
-def beginning(parameters: Parameters) -> Belief:
-    """Beliefs before the first step."""
-    mean, precision = parameters.initial_mean, parameters.initial_precision
-    return Belief(tuple(mean), tuple(precision), tuple(1 / precision))
 
 
 def draw_leaves(
@@ -45,20 +47,7 @@ def draw_leaves(
     drawn = []
     for leaf in structure.leaves:
         key, first, second = jax.random.split(key, 3)
-        mean, precision = expected.mean[leaf], expected.precision[leaf]
-        if structure.nodes[leaf].kind == "input":
-            variance = 1 / precision
-            for edge, parent in structure.links(structure.value, child=leaf):
-                slope, function = parameters.value_coupling[edge], structure.value[edge].function
-                if function is not None:
-                    slope = slope * jax.grad(function)(expected.mean[parent])
-                variance = variance + slope**2 / expected.precision[parent]
-            drawn.append(mean + jnp.sqrt(variance) * jax.random.normal(first, (), mean.dtype))
-            continue
-        value = jax.random.bernoulli(first, mean).astype(mean.dtype)
-        if structure.nodes[leaf].kind == "finite_binary":
-            value = value + jax.random.normal(second, (), mean.dtype) / jnp.sqrt(precision)
-        drawn.append(value)
+        drawn.append(leaf_draw(structure, parameters, expected, leaf, (first, second)))
     return jnp.stack(drawn)
 
 
@@ -75,7 +64,7 @@ def draw_inputs(
         found = update(task.structure, parameters, belief, expected, value, seen, elapsed, order=task.order)
         return found.belief, value
 
-    start = beginning(parameters)
+    start = initial(task.structure, parameters)
     return jax.lax.scan(step, start, (time_step, jax.random.split(key, len(time_step))))[1]
 
 
@@ -197,7 +186,7 @@ def in_environment(
 
     def begin(free: Array, rest: tuple) -> Belief:
         parameters = task.filled(free, rest[1], rest[2])[0]
-        return beginning(parameters)
+        return initial(task.structure, parameters)
 
     belief = jax.jit(jax.vmap(begin))(free, data)
     previous = jnp.full(n_people, -1, dtype)

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference.predictive_coding.posteriors import Updated, update
-from neurodyn.inference.predictive_coding.predictions import Belief, Expected, Parameters, predict
+from neurodyn.inference.predictive_coding.predictions import Belief, Expected, Parameters, initial, predict
 from neurodyn.inference.predictive_coding.structure import Structure
 
 State = tuple[Array, ...]
@@ -46,12 +46,12 @@ class Steps:
     @property
     def inner(self) -> tuple[int, ...]:
         """Nodes whose beliefs a step hands on."""
-        return tuple(node for node in range(len(self.structure.nodes)) if node not in self.structure.leaves)
+        return self.structure.held
 
     def start(self, parameters: Parameters) -> State:
         """Beliefs before the first step: means, then variances of the inner nodes."""
-        means = tuple(parameters.initial_mean[node] for node in self.inner)
-        return means + tuple(1 / parameters.initial_precision[node] for node in self.inner)
+        belief = initial(self.structure, parameters)
+        return tuple(field[node] for field in (belief.mean, belief.variance) for node in self.inner)
 
     def belief(self, parameters: Parameters, state: State) -> Belief:
         """Beliefs of all nodes."""

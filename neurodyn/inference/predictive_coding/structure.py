@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from jaxtyping import Array
 
 from neurodyn.errors import ModelError
-
-KINDS = ("input", "binary", "finite_binary", "continuous")
-LEAVES = ("input", "binary", "finite_binary")
+from neurodyn.inference.predictive_coding.kinds import INSIDE, KINDS, LEAVES, WITHOUT_VOLATILITY, check_inside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +37,12 @@ class Node:
     ----------
     name : str
         Its name.
-    kind : {"input", "binary", "finite_binary", "continuous"}
-        A leaf that observes a number, one that observes 0 or 1, one that observes 0 or 1 with noise, or an inner
-        node.
+    kind : str
+        A leaf that observes a number (``"input"``), 0 or 1 (``"binary"``), 0 or 1 with noise (``"finite_binary"``), a
+        number of unknown mean and variance (``"gaussian"``), 0 or 1 of a chance that is counted (``"chance"``), or a
+        number or 0 or 1 that one of several contexts drives (``"switching"``, ``"binary_switching"``); an inner node
+        (``"continuous"``); or what stands between the last four and beliefs: a sufficient statistic that follows its
+        parents or has a fixed weight (``"statistic"``), one that counts (``"count"``), a ``"context"``.
     """
 
     name: str
@@ -112,14 +113,20 @@ class Structure:
                     f"the volatility coupling from {edge.parent!r} to {edge.child!r} has a function; only "
                     "value coupling has."
                 )
-            if self.nodes[names.index(edge.child)].kind in LEAVES[1:]:
+            kind = self.nodes[names.index(edge.child)].kind
+            if kind in WITHOUT_VOLATILITY:
                 raise ModelError(
-                    f"{edge.child!r} is binary, so it has no volatility for {edge.parent!r} to set; couple to its parent."
+                    f"{edge.child!r} is of kind {kind!r}, so it has no volatility for {edge.parent!r} to set; couple to "
+                    "its parent."
                 )
+            kind = self.nodes[names.index(edge.parent)].kind
+            if kind in INSIDE:
+                raise ModelError(f"{edge.parent!r} is of kind {kind!r} and sets no volatility; use a belief.")
         if not self.leaves:
             raise ModelError(
                 f"no node observes an input; give one of {', '.join(names)} the kind 'input' or 'binary'."
             )
+        check_inside(self)
         object.__setattr__(self, "_down", self._ordered())
 
     @property
@@ -136,6 +143,22 @@ class Structure:
     def down(self) -> tuple[int, ...]:
         """Nodes, every parent before its children."""
         return self._down  # type: ignore[attr-defined]
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Nodes whose beliefs a step hands on: all but leaves, and statistics that follow the beliefs above them."""
+        return tuple(
+            place
+            for place, node in enumerate(self.nodes)
+            if node.kind not in LEAVES
+            and not (node.kind == "statistic" and self.links(self.value, child=place))
+        )
+
+    def power(self, statistic: int) -> int:
+        """Which power of its input a statistic is: 1 or 2."""
+        _, leaf = self.links(self.value, parent=statistic)[0]
+        above = [parent for _, parent in self.links(self.value, child=leaf)]
+        return above.index(statistic) + 1
 
     def index(self, name: str) -> int:
         """Position of a node."""

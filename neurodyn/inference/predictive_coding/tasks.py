@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.predictive_coding.filtering import Trajectory, gaussian_surprise, run, surprise
+from neurodyn.inference.predictive_coding.filtering import Trajectory, run, surprise
+from neurodyn.inference.predictive_coding.leaves import gaussian_surprise
 from neurodyn.inference.predictive_coding.predictions import Parameters
 from neurodyn.inference.predictive_coding.responses import Moment, Response
 from neurodyn.inference.predictive_coding.structure import Structure

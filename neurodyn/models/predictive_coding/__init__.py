@@ -2,6 +2,7 @@
 
 from neurodyn.inference.predictive_coding.functions import register_function
 from neurodyn.inference.predictive_coding.written import register_response
+from neurodyn.models.predictive_coding.composed import SwitchingInput, VolatileBelief
 from neurodyn.models.predictive_coding.fit import PredictiveCodingFit
 from neurodyn.models.predictive_coding.network import PredictiveCodingNetwork
 from neurodyn.models.predictive_coding.parts import Belief, Input, LogNormal, Normal, Shared
@@ -13,12 +14,15 @@ from neurodyn.models.predictive_coding.responses import (
     GaussianResponse,
     SoftmaxResponse,
 )
+from neurodyn.models.predictive_coding.tracked import BetaInput, GaussianInput
 
 __all__ = [
     "HGF",
     "Belief",
+    "BetaInput",
     "BinaryResponse",
     "CustomResponse",
+    "GaussianInput",
     "GaussianResponse",
     "Input",
     "LogNormal",
@@ -27,6 +31,8 @@ __all__ = [
     "PredictiveCodingNetwork",
     "Shared",
     "SoftmaxResponse",
+    "SwitchingInput",
+    "VolatileBelief",
     "calibrate",
     "recover",
     "register_function",

@@ -1,7 +1,6 @@
 """Fitted predictive-coding networks and their verbs."""
 
 import dataclasses
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -9,18 +8,25 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable
-from neurodyn.inference.predictive_coding.predictions import Belief, Expected
+from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.inference.predictive_coding.responses import CategoryOfInputs, Moment
 from neurodyn.inference.predictive_coding.tasks import Behaviour
 from neurodyn.inference.random import as_key
 from neurodyn.models.base import Fit, Prediction
 from neurodyn.models.predictive_coding import learning
-from neurodyn.models.predictive_coding.forecasting import forecasts, response_moments
-from neurodyn.models.predictive_coding.layout import Plan, Told, padded
+from neurodyn.models.predictive_coding.failures import failure_words, remedy
+from neurodyn.models.predictive_coding.forecasting import (
+    forecasts,
+    input_moments,
+    replicates,
+    response_moments,
+)
+from neurodyn.models.predictive_coding.layout import Told, padded
+from neurodyn.models.predictive_coding.plans import Plan
 from neurodyn.models.predictive_coding.posterior import sampled
 from neurodyn.models.predictive_coding.simulation import simulated
 from neurodyn.models.verbs import HasAdapt, HasInfer, HasLogLikelihood, HasSimulate
+from neurodyn.models.warned import warn
 from neurodyn.recording import arrays
 
 if TYPE_CHECKING:
@@ -122,15 +128,10 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
         terms, found = learning.everyones_beliefs(plan, behaviour, individual)
         bad = np.flatnonzero(found.failure.node >= 0)
         if len(bad):
-            failure = jax.tree.map(lambda leaf: leaf[bad[0]], found.failure)
-            words = learning.failure_words(failure, plan.task.structure.names, told.labels[bad[0]])
+            failure, structure = jax.tree.map(lambda leaf: leaf[bad[0]], found.failure), plan.task.structure
+            words = failure_words(failure, structure, told.labels[bad[0]])
             more = f" (and of {len(bad) - 1} further participants)" if len(bad) > 1 else ""
-            warnings.warn(
-                f"{words}{more}; from there on this node keeps its predictions. Choose update='unbounded', or look for a "
-                "jump in the input.",
-                NeurodynWarning,
-                stacklevel=3,
-            )
+            warn(f"{words}{more}; {remedy(failure, structure, fitted=True)}.", stacklevel=3)
         return told, plan, behaviour, individual, terms, found
 
     def _log_likelihood_terms(self, recording: xr.Dataset) -> np.ndarray:
@@ -170,12 +171,18 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
                 roles = recording["covariates"].sel(covariate=names)["role"].values.astype(str)
                 regressors = np.where(roles == "measured", regressors[:, lagged], regressors)
             if not told.ahead:
-                expected = self._later(plan, behaviour, individual, found.posterior, horizon)
+                everyone = self._wide(plan, behaviour, individual, found.posterior)
+                expected = forecasts(plan.task, *everyone, horizon)
         if mode == "present" and filters:
-            expected = self._replicates(plan, individual, found.posterior, expected)
+            expected = replicates(plan.task, *self._wide(plan, behaviour, individual, found.posterior))
         dtype = recording["activity"].dtype
+        expected = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(individual)], expected)
         if rule is None:
-            return self._inputs(told, plan, individual, expected, n_time, dtype)
+            moments = input_moments(plan.task, *self._wide(plan, behaviour, individual, expected))
+            order = np.argsort(told.units)[(told.units < 0).sum() :]
+            return Prediction(
+                *(np.asarray(part)[: len(individual), :n_time][..., order].astype(dtype) for part in moments)
+            )
         expected = jax.tree.map(lambda leaf: jnp.asarray(leaf[:, :n_time], behaviour.inputs.dtype), expected)
         moment = Moment(expected, jnp.asarray(previous), jnp.asarray(regressors))
         free = jnp.asarray(individual, behaviour.inputs.dtype)
@@ -190,94 +197,22 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
             mean, variance = reference[0] + reference[1] * mean, reference[1] ** 2 * variance
         return Prediction(mean[..., None].astype(dtype), variance[..., None].astype(dtype))
 
-    def _later(
-        self, plan: Plan, behaviour: Behaviour, individual: np.ndarray, posterior: Belief, horizon: int
-    ) -> Expected:
-        """Predictions from the posteriors `horizon` steps before."""
+    def _wide(self, plan: Plan, behaviour: Behaviour, individual: np.ndarray, beliefs: Any) -> tuple:
+        """Parameters, data and beliefs of as many participants as compiled functions know."""
         wide = padded(behaviour)
         data = learning.prepared(plan, wide, plan.mean, plan.deviation)[:3]
         extra = len(wide.response) - len(individual)
         free = np.concatenate([individual, np.broadcast_to(plan.mean, (extra, len(plan.mean)))])
-        posterior = jax.tree.map(
-            lambda leaf: jnp.pad(jnp.asarray(leaf), ((0, extra), (0, 0), (0, 0)), mode="edge"), posterior
+        beliefs = jax.tree.map(
+            lambda leaf: jnp.pad(jnp.asarray(leaf), ((0, extra), (0, 0), (0, 0)), mode="edge"), beliefs
         )
-        found = forecasts(plan.task, jnp.asarray(free, data[0].inputs.dtype), data, posterior, horizon)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(individual)], found)
+        return jnp.asarray(free, data[0].inputs.dtype), data, beliefs
 
     def _categories(self, recording: xr.Dataset, n_options: int) -> tuple[str, ...]:
         """Names of the options."""
         unit = str(recording["unit"].values[0])
         names = recording["activity"].attrs.get("categories", {}).get(unit, ())
         return tuple(names) if len(names) == n_options else tuple(str(k) for k in range(n_options))
-
-    def _replicates(
-        self, plan: Plan, individual: np.ndarray, posterior: Belief, expected: Expected
-    ) -> Expected:
-        """Expectation of a fresh input in a step given also the one observed in it: leaves from posterior parents."""
-        structure = plan.task.structure
-        mean = np.array(expected.mean, float)
-        for person, free in enumerate(individual):
-            parameters, _ = plan.task.filled(jnp.asarray(free), _device(plan), jnp.asarray(plan.response))
-            for leaf in structure.leaves:
-                parents = structure.links(structure.value, child=leaf)
-                if structure.nodes[leaf].kind == "input":
-                    total = np.full(mean.shape[1], float(parameters.tonic_drift[leaf]))
-                    for edge, parent in parents:
-                        value = posterior.mean[person][:, parent]
-                        function = structure.value[edge].function
-                        shaped = value if function is None else np.asarray(function(jnp.asarray(value)))
-                        total = total + float(parameters.value_coupling[edge]) * shaped
-                else:
-                    total = sum(np.asarray(posterior.mean[person][:, parent], float) for _, parent in parents)
-                    total = 1 / (1 + np.exp(-np.asarray(total)))
-                mean[person, :, leaf] = total
-        return expected._replace(mean=mean)
-
-    def _inputs(
-        self, told: Told, plan: Plan, individual: np.ndarray, expected: Expected, n_time: int, dtype: Any
-    ) -> Prediction:
-        """Inputs held by the activity, in the order of its units."""
-        structure = plan.task.structure
-        columns: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for leaf, unit in zip(structure.leaves, told.units, strict=True):
-            if unit < 0:
-                continue
-            mean = np.asarray(expected.mean, float)[:, :n_time, leaf]
-            if structure.nodes[leaf].kind == "binary":
-                spread = mean * (1 - mean)
-            else:
-                precision = np.asarray(expected.precision, float)[:, :n_time]
-                spread = 1 / precision[..., leaf]
-                if structure.nodes[leaf].kind == "finite_binary":
-                    spread = spread + mean * (1 - mean)
-                else:
-                    for edge, parent in structure.links(structure.value, child=leaf):
-                        slope = self._slopes(
-                            plan, individual, edge, np.asarray(expected.mean[:, :n_time, parent])
-                        )
-                        spread = spread + slope**2 / precision[..., parent]
-            columns[int(unit)] = (mean, spread)
-        mean, variance = (
-            np.stack([columns[unit][part] for unit in sorted(columns)], axis=2).astype(dtype)
-            for part in range(2)
-        )
-        return Prediction(mean, variance)
-
-    def _slopes(self, plan: Plan, individual: np.ndarray, edge: int, value: np.ndarray) -> np.ndarray:
-        """Derivative of a value coupling, ``(participant, time)``."""
-        function = plan.task.structure.value[edge].function
-        slope = np.ones(value.shape)
-        if function is not None:
-            slope = np.asarray(jax.vmap(jax.vmap(jax.grad(function)))(jnp.asarray(value)), float)
-        weight = [
-            float(
-                plan.task.filled(jnp.asarray(free), _device(plan), jnp.asarray(plan.response))[
-                    0
-                ].value_coupling[edge]
-            )
-            for free in individual
-        ]
-        return np.array(weight)[:, None] * slope
 
     def _infer(self, recording: xr.Dataset) -> xr.Dataset:
         """Beliefs after every trial and predictions before it."""
@@ -345,8 +280,3 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
         old = self.parameters[list(LOCAL)].sel(participant=kept).drop_vars(["unit", "kind"], errors="ignore")
         shared = self.parameters.drop_vars([*LOCAL, "participant"])
         return dataclasses.replace(self, parameters=shared.merge(xr.concat([old, new], dim="participant")))
-
-
-def _device(plan: Plan) -> Any:
-    """Parameters of a plan as JAX arrays."""
-    return jax.tree.map(jnp.asarray, plan.base)

@@ -5,8 +5,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from neurodyn.inference.predictive_coding.leaves import leaf_moments
 from neurodyn.inference.predictive_coding.posteriors import update
-from neurodyn.inference.predictive_coding.predictions import Belief, Expected, predict, stacked
+from neurodyn.inference.predictive_coding.predictions import (
+    Belief,
+    Expected,
+    initial,
+    predict,
+    replicate,
+    stacked,
+)
 from neurodyn.inference.predictive_coding.responses import Moment
 
 
@@ -15,11 +23,8 @@ def _ahead(task: Any, free: jax.Array, data: tuple, posterior: Belief, horizon: 
     one, base, response = data[:3]
     parameters, _ = task.filled(free, base, response)
     n_time, n_leaves = one.inputs.shape
-    before = Belief(
-        jnp.concatenate([parameters.initial_mean[None], posterior.mean]),
-        jnp.concatenate([parameters.initial_precision[None], posterior.precision]),
-        jnp.concatenate([1 / parameters.initial_precision[None], posterior.variance]),
-    )
+    start = stacked(initial(task.structure, parameters))
+    before = jax.tree.map(lambda first, later: jnp.concatenate([first[None], later]), start, posterior)
 
     def forecast(step: jax.Array) -> Expected:
         origin = jnp.maximum(step - horizon + 1, 0)
@@ -67,6 +72,37 @@ def _moments(task: Any, free: jax.Array, moment: Moment, base: Any, response: An
     return jax.vmap(one)(free, moment)
 
 
+def _inputs(task: Any, free: jax.Array, data: tuple, expected: Expected) -> tuple:
+    """Mean and variance of the inputs of all participants, ``(participant, time, leaf)``."""
+
+    def one(free: jax.Array, data: tuple, expected: Expected) -> tuple:
+        parameters, _ = task.filled(free, *data[1:3])
+
+        def step(now: Expected) -> tuple:
+            found = [leaf_moments(task.structure, parameters, now, leaf) for leaf in task.structure.leaves]
+            return tuple(jnp.stack(part) for part in zip(*found, strict=True))
+
+        return jax.vmap(step)(expected)
+
+    return jax.vmap(one)(free, data, expected)
+
+
+def _replicates(task: Any, free: jax.Array, data: tuple, posterior: Belief) -> Expected:
+    """What is expected of a fresh input in every step given also the one observed in it, all participants."""
+
+    def one(free: jax.Array, data: tuple, posterior: Belief) -> Expected:
+        parameters, _ = task.filled(free, *data[1:3])
+        return jax.vmap(
+            lambda belief, elapsed: stacked(
+                replicate(task.structure, parameters, belief, elapsed, scaled_inputs=task.scaled_inputs)
+            )
+        )(posterior, data[0].time_step)
+
+    return jax.vmap(one)(free, data, posterior)
+
+
+input_moments = jax.jit(_inputs, static_argnums=0)
+replicates = jax.jit(_replicates, static_argnums=0)
 response_moments = jax.jit(_moments, static_argnums=0)
 forecasts = jax.jit(
     lambda task, free, data, posterior, horizon: jax.vmap(

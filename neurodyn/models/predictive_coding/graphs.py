@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from neurodyn.errors import ModelError
-from neurodyn.models.predictive_coding.parts import INPUT_KINDS, PARAMETERS, Belief, Input
+from neurodyn.models.predictive_coding.composed import SwitchingInput, VolatileBelief
+from neurodyn.models.predictive_coding.parts import INPUT_KINDS, Belief, Input
+from neurodyn.models.predictive_coding.plans import INPUTS, Part, single
+from neurodyn.models.predictive_coding.tracked import BetaInput, GaussianInput
 
 if TYPE_CHECKING:
     import networkx
@@ -15,8 +18,23 @@ if TYPE_CHECKING:
 BELIEF = "belief"
 BOTH = "both"
 COUPLINGS = {"value": ("value",), "volatility": ("volatility",), BOTH: ("value", "volatility")}
-OF_INPUTS = ("precision", "source", "category")
-OF_BELIEFS = (*PARAMETERS, "coupling_function")
+KINDS: dict[str, type] = {
+    **dict.fromkeys(INPUT_KINDS, Input),
+    "gaussian": GaussianInput,
+    "beta": BetaInput,
+    "switching": SwitchingInput,
+    "binary_switching": SwitchingInput,
+    BELIEF: Belief,
+    "volatile": VolatileBelief,
+}
+KINDS_OF_INPUTS = tuple(kind for kind, part in KINDS.items() if part in INPUTS)
+NAMED = ("source", "category", "contexts", "coupling_function")  # attributes that are no parameters
+ELSEWHERE = ("name", "kind", "value_children", "volatility_children")
+
+
+def _attributes(kind: str) -> list[str]:
+    """What a node of a kind can have."""
+    return [field.name for field in dataclasses.fields(KINDS[kind]) if field.name not in ELSEWHERE]
 
 
 def graph_of(network: "PredictiveCodingNetwork") -> "networkx.DiGraph":
@@ -45,31 +63,49 @@ def graph_of(network: "PredictiveCodingNetwork") -> "networkx.DiGraph":
     """
     import networkx
 
-    nodes = network.nodes
     graph = networkx.DiGraph(settings={name: getattr(network, name) for name in _settings(type(network))})
-    for node in nodes:
-        if isinstance(node, Input):
-            graph.add_node(node.name, kind=node.kind, parameters={"precision": node.precision})
-            named = {name: getattr(node, name) for name in ("source", "category")}
-        else:
-            values = {name: getattr(node, name) for name in PARAMETERS}
-            graph.add_node(node.name, kind=BELIEF, parameters=values)
-            named = {"coupling_function": node.coupling_function}
-        graph.nodes[node.name].update({name: value for name, value in named.items() if value is not None})
-    for node in nodes:
-        if isinstance(node, Belief):
-            for child in _children(node):
-                value, volatility = child in node.value_children, child in node.volatility_children
+    for part in network.nodes:
+        _add_nodes(graph, part)
+    for part in network.nodes:
+        for name in part.inside:
+            if isinstance(part, INPUTS):
+                graph.add_edge(name, part.name, coupling="value", function=None)
+    for belief in single(network.nodes):
+        if isinstance(belief, Belief):
+            for child in _children(belief):
+                value, volatility = child in belief.value_children, child in belief.volatility_children
                 graph.add_edge(
-                    node.name,
+                    belief.name,
                     child,
                     coupling=BOTH if value and volatility else "value" if value else "volatility",
-                    function=node.coupling_function if value else None,
+                    function=belief.coupling_function if value else None,
                 )
     for name in reversed(list(networkx.topological_sort(graph))):
         below = [graph.nodes[child]["level"] for child in graph.successors(name)]
-        graph.nodes[name]["level"] = 1 + max(below, default=0) if graph.nodes[name]["kind"] == BELIEF else 0
+        lowest = graph.nodes[name]["kind"] in KINDS_OF_INPUTS
+        graph.nodes[name]["level"] = 0 if lowest else 1 + max(below, default=0)
     return graph
+
+
+def _kind(part: Part) -> str:
+    """What the graph calls a part."""
+    if isinstance(part, SwitchingInput):
+        return "binary_switching" if part.kind == "binary" else "switching"
+    if isinstance(part, Input):
+        return part.kind
+    return next(kind for kind, cls in KINDS.items() if isinstance(part, cls))
+
+
+def _add_nodes(graph: "networkx.DiGraph", part: Part) -> None:
+    """A part with its parameters; what is inside it follows as nodes that say so."""
+    kind = _kind(part)
+    values = {name: getattr(part, name) for name in _attributes(kind)}
+    named = {name: values.pop(name) for name in NAMED if name in values}
+    graph.add_node(part.name, kind=kind, parameters=values)
+    graph.nodes[part.name].update({name: value for name, value in named.items() if value is not None})
+    for name in part.inside:
+        inner = "context" if isinstance(part, SwitchingInput) else name.rpartition(".")[2].replace("_", " ")
+        graph.add_node(name, kind=inner, inside=part.name, parameters={})
 
 
 def _children(belief: Belief) -> list[str]:
@@ -130,7 +166,27 @@ def network_of(
     for name in complete:
         if name not in allowed:
             raise ModelError(f"from_graph got the unknown setting {name!r}; there are {', '.join(allowed)}.")
-    return network(nodes=tuple(_node(graph, label) for label in graph.nodes), **complete)
+    inside: dict[str, str] = {}
+    parts = {}
+    for label in graph.nodes:
+        if "inside" not in graph.nodes[label] and graph.nodes[label].get("kind", BELIEF) != BELIEF:
+            parts[label] = _node(graph, label)
+            inside |= dict.fromkeys(parts[label].inside, parts[label].name)
+    for label, attributes in graph.nodes.items():
+        owner = inside.get(str(label))
+        if owner is None and "inside" in attributes:
+            raise ModelError(
+                f"the node {label!r} is inside {attributes['inside']!r}, which has no such node; drop it or rename it."
+            )
+        if owner is None:
+            parts[label] = parts.get(label) or _node(graph, label)
+            continue
+        for child in graph.successors(label):
+            if str(child) != owner:
+                raise ModelError(
+                    f"{label!r} is inside {owner!r}, so it cannot be the parent of {child!r}; use a belief of its own."
+                )
+    return network(nodes=tuple(parts[label] for label in graph.nodes if label in parts), **complete)
 
 
 def _settings(network: "type[PredictiveCodingNetwork]") -> list[str]:
@@ -138,29 +194,34 @@ def _settings(network: "type[PredictiveCodingNetwork]") -> list[str]:
     return [field.name for field in dataclasses.fields(network) if field.name != "nodes"]
 
 
-def _node(graph: "networkx.DiGraph", label: Any) -> Input | Belief:
-    """One node with its children."""
+def _node(graph: "networkx.DiGraph", label: Any) -> Part:
+    """One part with its children."""
     given = {name: value for name, value in graph.nodes[label].items() if name != "level"}
     kind = given.pop("kind", BELIEF)
     values = {**given.pop("parameters", {}), **given}
-    if kind not in (*INPUT_KINDS, BELIEF):
+    if kind not in KINDS:
         raise ModelError(
-            f"the node {label!r} has the kind {kind!r}; inputs are {', '.join(INPUT_KINDS)}, and beliefs need no kind."
+            f"the node {label!r} has the kind {kind!r}; inputs are {', '.join(KINDS_OF_INPUTS)}, and beliefs need no kind "
+            "unless it is volatile."
         )
-    allowed = OF_BELIEFS if kind == BELIEF else OF_INPUTS
+    allowed, lowest = _attributes(kind), kind in KINDS_OF_INPUTS
     strange = [name for name in values if name not in allowed]
     if strange:
         raise ModelError(
-            f"the node {label!r} has the attribute {strange[0]!r}; {'a belief' if kind == BELIEF else 'an input'} can have "
+            f"the node {label!r} has the attribute {strange[0]!r}; {'an input' if lowest else 'a belief'} can have "
             f"{', '.join(allowed)}."
         )
     children, functions = _couplings(graph, label)
-    if kind != BELIEF:
+    if lowest:
         for child in (*children["value"], *children["volatility"]):
             raise ModelError(
                 f"{label!r} is an input, so it cannot be the parent of {child!r}; turn the edge around."
             )
-        return Input(str(label), kind=kind, **values)
+        if kind in INPUT_KINDS:
+            values["kind"] = kind
+        elif kind == "binary_switching":
+            values["kind"] = "binary"
+        return KINDS[kind](str(label), **values)
     own = values.pop("coupling_function", None)
     if own is not None:
         functions = {own} | (functions - {None})
@@ -169,7 +230,7 @@ def _node(graph: "networkx.DiGraph", label: Any) -> Input | Belief:
             f"the value couplings of {label!r} have different functions, {', '.join(sorted(map(str, functions)))}; all "
             "couplings of a belief share one."
         )
-    return Belief(
+    return KINDS[kind](
         str(label),
         value_children=tuple(children["value"]),
         volatility_children=tuple(children["volatility"]),

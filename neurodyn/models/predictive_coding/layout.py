@@ -1,168 +1,21 @@
-"""From the parts of a network and a recording to structure, free parameters and arrays."""
+"""From a recording to the arrays that a network is told."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import ModelError, RecordingError
-from neurodyn.inference.predictive_coding.functions import coupling_function
-from neurodyn.inference.predictive_coding.predictions import Parameters
-from neurodyn.inference.predictive_coding.responses import CategoryOfInputs
-from neurodyn.inference.predictive_coding.structure import Edge, Node, Structure
-from neurodyn.inference.predictive_coding.tasks import OF_RESPONSE, Behaviour, Slot, Task
+from neurodyn.errors import RecordingError
+from neurodyn.inference.predictive_coding.tasks import Behaviour
 from neurodyn.models.baselines.behaviour import refuse_known_after
-from neurodyn.models.predictive_coding.parts import OF_NODES, Belief, Input, Prior, Shared
+from neurodyn.models.predictive_coding.plans import AnyInput, of_categories
 from neurodyn.models.predictive_coding.responses import Response
 from neurodyn.recording import arrays, covariate_arrays
 
-NODE_KINDS = {"binary": "binary", "continuous": "input", "noisy_binary": "finite_binary"}
 TIME_STEP = "time_step"
 PEOPLE, TRIALS = 4, 64  # sizes become multiples of these, so that similar recordings share what was compiled
-
-
-def structure_of(nodes: tuple[Input | Belief, ...]) -> Structure:
-    """Nodes and couplings."""
-    value, volatility = [], []
-    for node in nodes:
-        if isinstance(node, Belief):
-            function = None if node.coupling_function is None else coupling_function(node.coupling_function)
-            value += [Edge(node.name, child, function) for child in node.value_children]
-            volatility += [Edge(node.name, child) for child in node.volatility_children]
-    kinds = tuple(
-        Node(node.name, NODE_KINDS[node.kind] if isinstance(node, Input) else "continuous") for node in nodes
-    )
-    return Structure(kinds, tuple(value), tuple(volatility))
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """A network ready to be fitted.
-
-    Parameters
-    ----------
-    task : Task
-        Structure, free parameters, response.
-    base : Parameters
-        Values of all parameters, the free ones at their prior's centre.
-    response : ndarray
-        The same of the response's parameters.
-    names : tuple of str
-        Names of the free parameters.
-    mean, deviation : ndarray, (parameter,)
-        Priors on the unconstrained scale.
-    """
-
-    task: Task
-    base: Parameters
-    response: np.ndarray
-    names: tuple[str, ...]
-    mean: np.ndarray
-    deviation: np.ndarray
-
-
-def plan_of(
-    nodes: tuple[Input | Belief, ...], response: Response | None, update: str, scaled_inputs: bool = False
-) -> Plan:
-    """Places of all parameters."""
-    structure = structure_of(nodes)
-    fields: dict[str, Any] = {name: np.zeros(len(nodes)) for name in OF_NODES}
-    fields["autoconnection"][:] = 1.0
-    fields["initial_precision"][:] = 1.0
-    fields["value_coupling"] = np.ones(len(structure.value))
-    fields["volatility_coupling"] = np.ones(len(structure.volatility))
-    slots, names, moments = [], [], []
-
-    def put(field: str, position: int, name: str, given: Any) -> None:
-        if not isinstance(given, Prior):
-            fields[field][position] = float(given)
-            return
-        centre = given.moments[0]
-        fields[field][position] = np.exp(centre) if given.scale == "log" else centre
-        if isinstance(given, Shared):
-            if given.label in names:
-                place = names.index(given.label)
-                kept = slots[place]
-                if kept.field != field or moments[place] != given.moments:
-                    raise ModelError(
-                        f"the shared parameter {given.label!r} is {kept.field} in one place and {field} in another, or has "
-                        "two priors; give it another label."
-                    )
-                positions = kept.position if isinstance(kept.position, tuple) else (kept.position,)
-                slots[place] = Slot(field, (*positions, position), given.scale)
-                return
-            name = given.label
-        slots.append(Slot(field, position, given.scale))
-        names.append(name)
-        moments.append(given.moments)
-
-    for number, node in enumerate(nodes):
-        if isinstance(node, Input):
-            put("initial_precision", number, f"{node.name}.precision", node.precision)
-            continue
-        for name in OF_NODES:
-            put(name, number, f"{node.name}.{name}", getattr(node, name))
-        for name, edges in (
-            ("value_coupling", structure.value),
-            ("volatility_coupling", structure.volatility),
-        ):
-            for position, edge in enumerate(edges):
-                if edge.parent == node.name:
-                    put(name, position, f"{node.name}.{name}.{edge.child}", getattr(node, name))
-    rule = None if response is None else response.rule
-    fields[OF_RESPONSE] = np.zeros(0 if rule is None else len(rule.parameters))
-    if response is not None and rule is not None:
-        for position, (name, value) in enumerate(zip(rule.parameters, response.values, strict=True)):
-            put(OF_RESPONSE, position, f"response.{name}", value)
-    if response is None and (shared := of_categories(nodes)):
-        rule = CategoryOfInputs(tuple(node.name for node in shared))
-    table = np.array(moments, float).reshape(-1, 2)
-    return Plan(
-        Task(structure, tuple(slots), rule, update, scaled_inputs),
-        Parameters(*(fields[name] for name in Parameters._fields)),
-        fields[OF_RESPONSE],
-        tuple(names),
-        table[:, 0],
-        table[:, 1],
-    )
-
-
-def unconstrained(plan: Plan, values: Mapping[str, Any], name: str) -> np.ndarray:
-    """Given parameters on the unconstrained scale, ``(participant, parameter)``."""
-    strange = sorted(set(values) - set(plan.names))
-    missing = [one for one in plan.names if one not in values]
-    if strange or missing:
-        what = (
-            f"there is no learnt parameter {strange[0]!r}"
-            if strange
-            else f"no value is given for {missing[0]!r}"
-        )
-        raise ModelError(f"{name}: {what}; learnt are {', '.join(plan.names) or 'none'}.")
-    columns = [np.atleast_1d(np.asarray(values[one], float)) for one in plan.names]
-    n_people = max((len(column) for column in columns), default=1)
-    found = np.zeros((n_people, len(columns)))
-    for number, (slot, column) in enumerate(zip(plan.task.slots, columns, strict=True)):
-        if column.ndim > 1 or len(column) not in (1, n_people) or not np.isfinite(column).all():
-            raise ModelError(
-                f"{name}: {plan.names[number]} has the shape {column.shape} or is not finite; give one number, or "
-                f"one for each of the {n_people} participants."
-            )
-        if slot.scale == "log" and (column <= 0).any():
-            raise ModelError(f"{name}: {plan.names[number]} is {column.min():g}; it must be above 0.")
-        found[:, number] = np.log(column) if slot.scale == "log" else column
-    return found
-
-
-def of_categories(nodes: Iterable[Input | Belief]) -> list[Input]:
-    """Inputs that share the recording's categorical activity."""
-    return [
-        node
-        for node in nodes
-        if isinstance(node, Input) and node.category is not None and node.source is None
-    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,13 +40,13 @@ class Told:
     ahead: bool
 
 
-def units_of(inputs: list[Input], recording: xr.Dataset, responds: bool, name: str) -> np.ndarray:
+def units_of(inputs: list[AnyInput], recording: xr.Dataset, responds: bool, name: str) -> np.ndarray:
     """Unit of each input, -1 for covariates."""
     labels = recording["unit"].values.astype(str).tolist()
     return places_of(inputs, labels, responds, name)
 
 
-def places_of(inputs: list[Input], labels: list[str], responds: bool, name: str) -> np.ndarray:
+def places_of(inputs: list[AnyInput], labels: list[str], responds: bool, name: str) -> np.ndarray:
     """Of each input the place of its unit among the labels, -1 for covariates."""
     own = [node for node in inputs if node.source is None]
     shared = of_categories(inputs)
@@ -233,7 +86,7 @@ def places_of(inputs: list[Input], labels: list[str], responds: bool, name: str)
     return np.array(found, int)
 
 
-def told_of(inputs: list[Input], recording: xr.Dataset, response: Response | None, name: str) -> Told:
+def told_of(inputs: list[AnyInput], recording: xr.Dataset, response: Response | None, name: str) -> Told:
     """Inputs, responses, elapsed times and regressors of every participant."""
     responds = response is not None
     values, mask = arrays(recording)

@@ -8,10 +8,11 @@ import numpy as np
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.modes import Modes, find_modes
-from neurodyn.inference.predictive_coding.filtering import LONG, Failure
-from neurodyn.inference.predictive_coding.predictions import HIGHEST
+from neurodyn.inference.predictive_coding.filtering import LONG
 from neurodyn.inference.predictive_coding.tasks import Behaviour
-from neurodyn.models.predictive_coding.layout import Plan, padded
+from neurodyn.models.predictive_coding.failures import failure_words, remedy
+from neurodyn.models.predictive_coding.layout import padded
+from neurodyn.models.predictive_coding.plans import Plan
 from neurodyn.models.predictive_coding.responses import GaussianResponse, Response
 
 PRIOR_COUNT = 2.0  # participants that the given deviations count for
@@ -112,17 +113,6 @@ def fixed(plan: Plan, data: tuple[Any, ...]) -> Modes:
     return Modes(np.asarray(nobody), value, np.zeros((len(value), 0, 0)), value, zero, zero == 0)  # type: ignore[arg-type]
 
 
-def failure_words(failure: Failure, names: tuple[str, ...], label: str) -> str:
-    """The first invalid update of a participant, in one sentence."""
-    node, step = names[int(failure.node)], int(failure.step)
-    numbers = (float(failure.expected_precision), float(failure.computed_precision))
-    if float(failure.log_volatility) > HIGHEST:
-        why = f"the log-volatility {float(failure.log_volatility):.5g} leaves no valid variance"
-    else:
-        why = f"predicted precision {numbers[0]:.5g}, computed posterior precision {numbers[1]:.5g}"
-    return f"the update of node {node!r} fails at trial {step} of participant {label!r}: {why}"
-
-
 def learn(
     plan: Plan,
     behaviour: Behaviour,
@@ -197,12 +187,9 @@ def refuse_failures(
         return
     one = Behaviour(*(leaf[bad[:1]] for leaf in behaviour))
     failure = everyones_beliefs(plan, one, np.asarray(mean)[None])[1].failure
-    words = failure_words(
-        jax.tree.map(lambda leaf: leaf[0], failure), plan.task.structure.names, labels[bad[0]]
-    )
-    raise ModelError(
-        f"{words}; choose update='unbounded', a lower tonic volatility, or look for a jump in the input."
-    )
+    one_failure, structure = jax.tree.map(lambda leaf: leaf[0], failure), plan.task.structure
+    words = failure_words(one_failure, structure, labels[bad[0]])
+    raise ModelError(f"{words}; {remedy(one_failure, structure, fitted=False)}.")
 
 
 def everyones_beliefs(plan: Plan, behaviour: Behaviour, individual: np.ndarray) -> tuple[np.ndarray, Any]:

@@ -13,17 +13,17 @@ from neurodyn.inference.predictive_coding.posteriors import ORDERS
 from neurodyn.models.base import Fit, Model, Trace
 from neurodyn.models.predictive_coding import learning
 from neurodyn.models.predictive_coding.fit import PredictiveCodingFit
+from neurodyn.models.predictive_coding.given import given_fit, unit_kinds
 from neurodyn.models.predictive_coding.graphs import graph_of, network_of
-from neurodyn.models.predictive_coding.layout import (
+from neurodyn.models.predictive_coding.layout import Told, places_of, told_of
+from neurodyn.models.predictive_coding.plans import (
+    INPUTS,
+    PARTS,
+    AnyInput,
+    Part,
     Plan,
-    Told,
-    of_categories,
-    places_of,
     plan_of,
-    told_of,
-    unconstrained,
 )
-from neurodyn.models.predictive_coding.parts import Belief, Input
 from neurodyn.models.predictive_coding.responses import RESPONSES, BinaryResponse, Response
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class PredictiveCodingNetwork(Model):
 
     Parameters
     ----------
-    nodes : tuple of Input and Belief
-        The network, node by node.
+    nodes : tuple of Input, GaussianInput, BetaInput, SwitchingInput, Belief and VolatileBelief
+        The network, part by part.
     response : BinaryResponse, SoftmaxResponse, GaussianResponse or CustomResponse, optional
         How beliefs become responses; None: the inputs themselves are explained.
     update : {"ehgf", "standard", "unbounded"}
@@ -109,7 +109,7 @@ class PredictiveCodingNetwork(Model):
     fit_options: ClassVar[Mapping[str, Any]] = {"restarts": 4, "max_iterations": 12}
     fit_type: ClassVar[type[PredictiveCodingFit]] = PredictiveCodingFit
 
-    nodes: tuple[Input | Belief, ...]
+    nodes: tuple[Part, ...]
     response: Response | None = None
     update: str = "ehgf"
     pooling: str = "none"
@@ -120,8 +120,10 @@ class PredictiveCodingNetwork(Model):
         """Check the hyperparameters."""
         object.__setattr__(self, "nodes", tuple(self.nodes))
         for node in self.nodes:
-            if not isinstance(node, (Input, Belief)):
-                raise ModelError(f"predictive_coding: {node!r} is no node; give Input and Belief nodes.")
+            if not isinstance(node, PARTS):
+                raise ModelError(
+                    f"predictive_coding: {node!r} is no node; give {', '.join(one.__name__ for one in PARTS)}."
+                )
         if self.response is not None and not isinstance(self.response, RESPONSES):
             raise ModelError(
                 f"predictive_coding: response is {self.response!r}; give "
@@ -149,9 +151,9 @@ class PredictiveCodingNetwork(Model):
         return -1
 
     @property
-    def inputs(self) -> list[Input]:
+    def inputs(self) -> list[AnyInput]:
         """The inputs, in order."""
-        return [node for node in self.nodes if isinstance(node, Input)]
+        return [node for node in self.nodes if isinstance(node, INPUTS)]
 
     def plan(self) -> Plan:
         """Structure and places of the parameters.
@@ -241,6 +243,7 @@ class PredictiveCodingNetwork(Model):
         self,
         values: Mapping[str, Any],
         *,
+        recording: xr.Dataset | None = None,
         participants: Iterable[object] | None = None,
         unit: Iterable[object] | None = None,
     ) -> PredictiveCodingFit:
@@ -250,6 +253,8 @@ class PredictiveCodingNetwork(Model):
         ----------
         values : mapping of str to float or (participant,)
             Learnt parameters by name (``x1.tonic_volatility``, ``response.inverse_temperature``), in their own units.
+        recording : xr.Dataset, optional
+            What the fit is to be used on: participants and units have its labels.
         participants : iterable, optional
             Labels; by default counted from 0.
         unit : iterable, optional
@@ -263,7 +268,10 @@ class PredictiveCodingNetwork(Model):
         Raises
         ------
         ModelError
-            If a parameter is missing, unknown, out of range, or the numbers of participants differ.
+            If a parameter is missing, unknown, out of range, the numbers of participants differ, or labels are given
+            beside the recording that has them.
+        RecordingError
+            If inputs or responses of the recording do not fit the network.
 
         Examples
         --------
@@ -272,43 +280,7 @@ class PredictiveCodingNetwork(Model):
         >>> fit.simulate(50, key=0, n_trials=2)["activity"].shape
         (2, 50, 1)
         """
-        plan = self.plan()
-        individual = unconstrained(plan, values, self.name)
-        n_people = len(individual)
-        labels = [str(label) for label in (range(n_people) if participants is None else participants)]
-        if len(labels) != n_people:
-            raise ModelError(
-                f"{self.name}: there are {len(labels)} participants, but parameters of {n_people}; give one value each."
-            )
-        if self.response is not None:
-            kinds, own = [self.response.kind], ["response"]
-        elif of_categories(self.inputs):
-            kinds, own = ["categorical"], ["category"]
-        else:
-            kinds = ["binary" if node.kind == "binary" else "continuous" for node in self.inputs]
-            own = [node.name for node in self.inputs]
-        size = len(plan.names)
-        data = xr.Dataset(
-            {
-                "individual": (("participant", "parameter"), individual),
-                "individual_covariance": (
-                    ("participant", "parameter", "parameter_other"),
-                    np.zeros((n_people, size, size)),
-                ),
-                "log_evidence": (("participant",), np.zeros(n_people)),
-                "population_mean": (("parameter",), plan.mean),
-                "population_deviation": (("parameter",), plan.deviation),
-            },
-            coords={
-                "participant": labels,
-                "parameter": list(plan.names),
-                "parameter_other": list(plan.names),
-                "unit": list(own if unit is None else unit),
-                "kind": ("unit", kinds),
-            },
-        )
-        trace = Trace(objective=np.zeros(1), converged=True, reason="given, not fitted")
-        return PredictiveCodingFit(model=self, parameters=data, trace=trace)
+        return given_fit(self, values, recording, participants, unit)
 
     def told(self, recording: xr.Dataset) -> Told:
         """A recording as arrays, its kinds checked.
@@ -330,12 +302,8 @@ class PredictiveCodingNetwork(Model):
         """
         told = told_of(self.inputs, recording, self.response, self.name)
         kinds = recording["kind"].values.astype(str)
-        if self.response is not None:
-            wanted = [self.response.kind]
-        elif of_categories(self.inputs):
-            wanted = ["categorical"]
-        else:
-            wanted = ["binary" if node.kind == "binary" else "continuous" for node in self.inputs]
+        wanted = unit_kinds(self)
+        if self.response is None and wanted != ["categorical"]:
             wanted = [wanted[told.units.tolist().index(unit)] for unit in range(len(kinds))]
         for label, kind, want in zip(recording["unit"].values, kinds, wanted, strict=True):
             if kind != want:

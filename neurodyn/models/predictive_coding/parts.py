@@ -157,20 +157,30 @@ class Shared(Prior):
 
 
 Value = float | Prior
-POSITIVE = ("initial_precision", "precision", "inverse_temperature", "noise")
+POSITIVE = (
+    "initial_precision",
+    "precision",
+    "inverse_temperature",
+    "noise",
+    "pseudo_count",
+    "initial_variance",
+)
+RATES = ("forgetting", "switching_rate")
 
 
 def check_value(owner: str, name: str, value: Any) -> None:
     """Refuse what is neither a finite number nor a prior, and a prior that allows what the parameter does not."""
-    positive = name in POSITIVE
+    positive, rate = name in POSITIVE, name in RATES
     if isinstance(value, Prior):
-        if positive and value.scale != "log":
+        if (positive or rate) and value.scale != "log":
             raise ModelError(f"{owner}: {name} is above 0, so its prior must be LogNormal, not {value!r}.")
         return
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not np.isfinite(value) or (positive and value <= 0):
-        allowed = "a number above 0 or a LogNormal prior" if positive else "a finite number or a prior"
-        raise ModelError(f"{owner}: {name} is {value!r}; give {allowed}.")
+    low = number and ((positive and value <= 0) or (rate and value < 0))
+    if not number or not np.isfinite(value) or low:
+        range_of = "a number above 0" if positive else "a number, 0 or more," if rate else "a finite number"
+        prior = "a LogNormal prior" if positive or rate else "a prior"
+        raise ModelError(f"{owner}: {name} is {value!r}; give {range_of} or {prior}.")
 
 
 @final
@@ -222,6 +232,11 @@ class Input:
                 f"input {self.name!r}: kind is {self.kind!r}; choose one of {', '.join(INPUT_KINDS)}."
             )
         check_value(f"input {self.name!r}", "precision", self.precision)
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """Nodes of its own that are neither inputs nor beliefs: none."""
+        return ()
 
 
 @final
@@ -286,6 +301,11 @@ class Belief:
             check_value(f"belief {self.name!r}", name, getattr(self, name))
         if self.coupling_function is not None:
             coupling_function(self.coupling_function)
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """Nodes of its own beside itself: none."""
+        return ()
 
 
 OF_NODES = ("tonic_volatility", "tonic_drift", "autoconnection", "initial_mean", "initial_precision")

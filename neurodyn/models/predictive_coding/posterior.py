@@ -9,9 +9,9 @@ import xarray as xr
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.chains import effective_draws, no_u_turn, potential_scale_reduction
-from neurodyn.inference.predictive_coding.filtering import gaussian_surprise
+from neurodyn.inference.predictive_coding.leaves import gaussian_surprise
 from neurodyn.models.predictive_coding import learning
-from neurodyn.models.predictive_coding.layout import Plan
+from neurodyn.models.predictive_coding.plans import Plan
 
 if TYPE_CHECKING:
     from neurodyn.models.predictive_coding.fit import PredictiveCodingFit

@@ -12,7 +12,8 @@ from neurodyn.inference.predictive_coding.responses import CategoryOfInputs
 from neurodyn.inference.predictive_coding.sampling import in_environment, inputs_of_all, responses_of_all
 from neurodyn.inference.predictive_coding.tasks import Behaviour
 from neurodyn.models.predictive_coding import learning
-from neurodyn.models.predictive_coding.layout import Plan, told_of
+from neurodyn.models.predictive_coding.layout import told_of
+from neurodyn.models.predictive_coding.plans import Plan
 from neurodyn.recording import make
 
 if TYPE_CHECKING:

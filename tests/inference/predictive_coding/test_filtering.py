@@ -9,12 +9,8 @@ from scipy.special import lambertw
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.predictive_coding import filtering
-from neurodyn.inference.predictive_coding.filtering import (
-    finite_binary_surprise,
-    gaussian_surprise,
-    run,
-    surprise,
-)
+from neurodyn.inference.predictive_coding.filtering import run, surprise
+from neurodyn.inference.predictive_coding.leaves import finite_binary_surprise, gaussian_surprise
 from neurodyn.inference.predictive_coding.structure import Edge, Node, Structure
 from neurodyn.inference.predictive_coding.unbounded import lambert_w, unbounded_posterior
 

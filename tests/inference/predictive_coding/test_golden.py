@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from golden_networks import POINTS, RESULTS, column, settings
 
-from neurodyn.inference.predictive_coding.filtering import Trajectory, binary_surprise, run, surprise
+from neurodyn.inference.predictive_coding.filtering import Trajectory, run, surprise
+from neurodyn.inference.predictive_coding.leaves import binary_surprise
 from neurodyn.inference.predictive_coding.responses import tempered
 
 ORDERS = ("standard", "ehgf", "unbounded")
