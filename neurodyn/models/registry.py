@@ -15,6 +15,7 @@ BUILT_IN = {
     "glm": "neurodyn.models.glm:GLM",
     "switching_glm": "neurodyn.models.glm:SwitchingGLM",
     "predictive_coding": "neurodyn.models.predictive_coding:PredictiveCodingNetwork",
+    "poisson_lds": "neurodyn.models.linear_dynamics:PoissonLDS",
     "mean": "neurodyn.models.baselines:Mean",
     "persistence": "neurodyn.models.baselines:Persistence",
     "ar_ridge": "neurodyn.models.baselines:ARRidge",

@@ -157,6 +157,13 @@ EXAMPLES: dict[str, Example] = {
         options={"restarts": 1, "max_iterations": 80},
         tolerance=2e-3,
     ),
+    "poisson_lds": Example(
+        lambda: registry.create("poisson_lds", n_latents=2),
+        single_precision_counts,
+        options={"max_iterations": 20},
+        reference="past",
+        tolerance=2e-3,
+    ),
     "predictive_coding": Example(network, responses, unit_count=1, tolerance=2e-4),
     "pipeline": Example(
         lambda: registry.create(
