@@ -34,6 +34,7 @@ FAR = 3.0
 WHO = "plot_potential"
 FATES = {"oscillates": ACCENT, "relaxes": QUIET, "runs away": NULL}
 SLACK = 1e-6
+MODES = tuple(state_colour(place) for place in (0, 1, 6, 5))  # dark enough for text
 
 
 class Learnt(NamedTuple):
@@ -160,8 +161,8 @@ def plot_potential(fit: Fit, *, width: float = 8.0) -> "Figure":
     channels = learnt.flow.potential.channels if isinstance(learnt.flow.potential, CoupledChannels) else 1
     low = float(np.clip(0.16 * channels + 0.55, 0.7, 1.6))
     if stacked:
-        figure = new_figure(width, 5.3 + low)
-        grid = figure.add_gridspec(3, 1, height_ratios=(2.2, 2.2, low))
+        figure = new_figure(width, 5.6 + 2 * low)
+        grid = figure.add_gridspec(3, 1, height_ratios=(2.2, 2.2, 2 * low))
         spectrum, energy = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
         below = grid[2].subgridspec(-(-len(shown) // 2), min(2, len(shown)))
     else:
@@ -173,11 +174,11 @@ def plot_potential(fit: Fit, *, width: float = 8.0) -> "Figure":
     _draw_energy(energy, learnt, shown)
     panels = below.subplots(squeeze=False).ravel()[: len(shown)]
     _draw_modes(figure, list(panels), learnt, shown, channels)
-    figure.suptitle(_words(learnt), fontsize=TEXT, color=INK, x=0.01, ha="left")
+    figure.suptitle(_words(learnt, "\n" if stacked else "; "), fontsize=TEXT, color=INK, x=0.01, ha="left")
     return figure
 
 
-def _words(learnt: Learnt) -> str:
+def _words(learnt: Learnt, join: str) -> str:
     """Friction, step size, and what oscillates."""
     modes = learnt.modes
     how = "learnt" if learnt.flow.learn else "fixed"
@@ -186,7 +187,7 @@ def _words(learnt: Learnt) -> str:
     if turning.any():
         rates = modes.cycles[turning] / learnt.interval
         low, high = number(rates.min(), tiny=0.0), number(rates.max(), tiny=0.0)
-        said += f"; {turning.sum()} of {len(turning)} modes oscillate at {low if low == high else f'{low} to {high}'} Hz"
+        said += f"{join}{turning.sum()} of {len(turning)} modes oscillate at {low if low == high else f'{low} to {high}'} Hz"
     return said
 
 
@@ -213,11 +214,14 @@ def _draw_energy(axes: "Axes", learnt: Learnt, shown: list[int]) -> None:
     distance = np.linspace(-FAR, FAR, 121)
     energy = energy_along(learnt.flow, learnt.dynamics, learnt.modes.direction[shown], distance)
     axes.axhline(0.0, color=FAINT, lw=0.8)
-    for mode, colour, values in zip(shown, _colours(shown), energy, strict=True):
-        axes.plot(distance, values, color=colour, lw=1.6, label=f"mode {mode + 1}", gid=f"mode {mode + 1}")
+    for place, (mode, values) in enumerate(zip(shown, energy, strict=True)):
+        # Modes of one end are often alike: the second is dashed on top of the first.
+        style = (0, (4, 3)) if place % 2 else "-"
+        label = f"mode {mode + 1}"
+        axes.plot(distance, values, color=_colours(shown)[place], lw=1.8, ls=style, label=label, gid=label)
     axes.set_xlim(-FAR, FAR)
     tidy(axes, x="position along the mode", y="energy", title="potential")
-    axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, handlelength=1.2, loc="upper center", ncols=2)
+    axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, handlelength=2.0, loc="upper center", ncols=2)
 
 
 def _draw_modes(figure: "Figure", panels: list["Axes"], learnt: Learnt, shown: list[int], channels: int) -> None:
@@ -238,11 +242,11 @@ def _draw_modes(figure: "Figure", panels: list["Axes"], learnt: Learnt, shown: l
         axes.set_xlabel("places" if channels > 1 else "dimensions", fontsize=SMALL, color=INK)
         axes.label_outer()
     if image is not None:
-        bar = figure.colorbar(image, ax=panels, pad=0.02, aspect=12, ticks=[-top, 0, top], format=lambda v, _: number(v))
+        bar = figure.colorbar(image, ax=panels, pad=0.02, aspect=12, ticks=[-top, 0, top], format=lambda v, _: f"{v:.2f}")
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=SMALL, colors=INK, length=2)
 
 
 def _colours(shown: list[int]) -> list[str]:
     """One for every mode shown."""
-    return [state_colour(place) for place in range(len(shown))]
+    return list(MODES[: len(shown)])

@@ -17,7 +17,6 @@ from neurodyn.report.style import (
     SMALL,
     TEXT,
     new_figure,
-    number,
     state_colour,
     tidy,
 )
@@ -32,7 +31,6 @@ PART_WORDS = {
     "initial": "divergence of the first state",
     "steps": "divergence of the steps",
 }
-HEADROOM = 0.35  # of what is between the first evaluations and the best one, to see the end
 
 
 def has_training(fit: Fit) -> bool:
@@ -91,7 +89,7 @@ def plot_training(fit: Fit, *, width: float = 8.0) -> "Figure":
     if penalties:
         _draw_penalties(axes[1], parameters, penalties, best)
     for one in axes:
-        one.set_xlim(0, max(float(parameters["epoch"].max()), 1e-9))
+        one.set_xlim(0, 1.02 * max(float(parameters["epoch"].max()), 1e-9))
         one.set_xlabel("epoch", fontsize=TEXT, color=INK)
     return figure
 
@@ -117,7 +115,7 @@ def _draw_loss(axes: "Axes", parameters: xr.Dataset, best: int) -> None:
             label="kept",
             gid="kept",
         )
-        title = f"held out {number(held_out[best], tiny=0.0)} at epoch {epoch[best]:g}"
+        title = f"held out {held_out[best]:.4g} at epoch {epoch[best]:g}".replace("-", "−")
     low, high = _range(data, held_out)
     axes.set_ylim(low, high)
     tidy(axes, y="nats per entry", title=title)
@@ -128,12 +126,10 @@ def _range(data: np.ndarray, held_out: np.ndarray) -> tuple[float, float]:
     """Limits that show the end of training, where what came first towers above it."""
     both = np.concatenate([data, held_out])
     both = both[np.isfinite(both)]
-    least, most = both.min(), both.max()
-    settled = [values[len(values) // 4 :] for values in (data, held_out)]
-    later = np.concatenate(settled)
+    later = np.concatenate([values[len(values) // 4 :] for values in (data, held_out)])
     later = later[np.isfinite(later)]
-    top = later.max() if later.size else most
-    high = min(most, top + HEADROOM * max(most - top, 0) * (most - least < 4 * (top - least)) + (top - least))
+    least, top = both.min(), (later if later.size else both).max()
+    high = min(both.max(), top + (top - least))
     room = 0.06 * max(high - least, 1e-9)
     return float(least - room), float(high + room)
 
