@@ -26,6 +26,7 @@ from neurodyn.report.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 BAND = 0.55
 
@@ -140,25 +141,11 @@ def _draw_bands(axes: "Axes", bands: np.ndarray, edges: np.ndarray, labels: list
 
 def _draw_raster(axes: "Axes", shown: np.ndarray, edges: np.ndarray, bands: np.ndarray | None) -> None:
     """Activity, counts and events as ink on the colour of the most probable state."""
-    import matplotlib
-    from matplotlib.colors import to_rgb
-
-    n_bins, n_units = shown.shape
-    place = (edges[0], edges[-1], n_units - 0.5, -0.5)
-    missing = ~np.isfinite(shown)
+    place = (edges[0], edges[-1], shown.shape[1] - 0.5, -0.5)
     if bands is None:
         known = np.ma.masked_invalid(shown)
         centre, spread = known.mean(axis=0), np.maximum(known.std(axis=0), 1e-12)
-        colours = matplotlib.colormaps[DIVERGING].with_extremes(bad=MISSING)
-        axes.imshow(
-            ((known - centre) / spread).T,
-            aspect="auto",
-            interpolation="nearest",
-            cmap=colours,
-            vmin=-2.5,
-            vmax=2.5,
-            extent=place,
-        )
+        draw_deviations(axes, (known - centre) / spread, place)
         return
     certain = np.isfinite(bands).all(axis=1)
     path = np.where(certain, np.argmax(np.nan_to_num(bands), axis=1), -1)
@@ -166,11 +153,34 @@ def _draw_raster(axes: "Axes", shown: np.ndarray, edges: np.ndarray, bands: np.n
     for left, right in itertools.pairwise(changes):
         if path[left] >= 0:
             axes.axvspan(edges[left], edges[right], color=state_colour(int(path[left])), alpha=0.16, lw=0)
+    draw_counts(axes, shown, place)
+
+
+def draw_counts(axes: "Axes", shown: np.ndarray, place: tuple[float, float, float, float]) -> None:
+    """Counts (time, unit) as ink, the darker the more; missing entries grey."""
+    from matplotlib.colors import to_rgb
+
     peak = np.array([np.quantile(c[np.isfinite(c)], 0.99) if np.isfinite(c).any() else 1.0 for c in shown.T])
     most = np.array([c[np.isfinite(c)].max(initial=0.0) for c in shown.T])
     peak = np.where(peak > 0, peak, np.where(most > 0, most, 1.0))
-    ink = np.zeros((n_units, n_bins, 4))
+    ink = np.zeros((shown.shape[1], len(shown), 4))
     ink[..., :3] = to_rgb(INK)
     ink[..., 3] = np.sqrt(np.clip(np.nan_to_num(shown) / peak, 0, 1)).T
-    ink[missing.T] = (*to_rgb(MISSING), 1.0)
+    ink[~np.isfinite(shown).T] = (*to_rgb(MISSING), 1.0)
     axes.imshow(ink, aspect="auto", interpolation="nearest", extent=place, zorder=1)
+
+
+def draw_deviations(axes: "Axes", shown: np.ndarray, place: tuple[float, float, float, float]) -> "AxesImage":
+    """Activity (time, unit) in standard deviations, red above the mean and blue below; missing entries grey."""
+    import matplotlib
+
+    colours = matplotlib.colormaps[DIVERGING].with_extremes(bad=MISSING)
+    return axes.imshow(
+        np.ma.masked_invalid(shown).T,
+        aspect="auto",
+        interpolation="nearest",
+        cmap=colours,
+        vmin=-2.5,
+        vmax=2.5,
+        extent=place,
+    )
