@@ -289,7 +289,7 @@ def test_nodes_inside_parts_have_panels_of_their_own(kind) -> None:
     figure.canvas.draw()
     assert [axes.get_title("left") for axes in figure.axes[:-1]] == titles
     assert [axes.get_ylabel() for axes in figure.axes[:-1]] == labels
-    inferred = found.infer(seen).isel(trial=0)
+    inferred = found.infer(seen)
     if kind == "switching":
         colours = {node: line(figure.axes[1], node).get_color() for node in ("u.a", "u.b")}
         assert len(set(colours.values())) == 2

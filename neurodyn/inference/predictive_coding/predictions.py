@@ -141,9 +141,15 @@ class _Pass:
 
     def expected(self) -> Expected:
         """All of it."""
-        share = tuple(one * certainty for one, certainty in zip(self.step, self.precision, strict=True))
-        fields = (self.mean, self.precision, self.variance, self.step)
-        return Expected(*(tuple(field) for field in fields), share, tuple(self.log_volatility))
+        share = (one * certainty for one, certainty in zip(self.step, self.precision, strict=True))
+        return Expected(
+            mean=tuple(self.mean),
+            precision=tuple(self.precision),
+            variance=tuple(self.variance),
+            variance_step=tuple(self.step),
+            share=tuple(share),
+            log_volatility=tuple(self.log_volatility),
+        )
 
 
 def predict(
@@ -285,8 +291,9 @@ def _below(found: _Pass, node: int, scaled_inputs: bool) -> None:
     else:
         parts = [component(structure, parameters, found, parent) for _, parent in parents]
         weights = [found.mean[parent] for _, parent in parents]
-        mean = sum(weight * part[0] for weight, part in zip(weights, parts, strict=True))
-        square = sum(weight * (part[1] + part[0] ** 2) for weight, part in zip(weights, parts, strict=True))
+        pairs = list(zip(weights, parts, strict=True))
+        mean = sum((weight * part[0] for weight, part in pairs), 0 * one)
+        square = sum((weight * (part[1] + part[0] ** 2) for weight, part in pairs), 0 * one)
         found.finish(node, mean, jnp.maximum(square - mean**2, LEAST), 0 * one)
 
 

@@ -180,9 +180,10 @@ class PredictiveCodingFit(HasLogLikelihood, HasInfer, HasAdapt, HasSimulate):
         if rule is None:
             moments = input_moments(plan.task, *self._wide(plan, behaviour, individual, expected))
             order = np.argsort(told.units)[(told.units < 0).sum() :]
-            return Prediction(
-                *(np.asarray(part)[: len(individual), :n_time][..., order].astype(dtype) for part in moments)
+            mean, variance = (
+                np.asarray(part)[: len(individual), :n_time][..., order].astype(dtype) for part in moments
             )
+            return Prediction(mean, variance)
         expected = jax.tree.map(lambda leaf: jnp.asarray(leaf[:, :n_time], behaviour.inputs.dtype), expected)
         moment = Moment(expected, jnp.asarray(previous), jnp.asarray(regressors))
         free = jnp.asarray(individual, behaviour.inputs.dtype)
