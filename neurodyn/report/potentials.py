@@ -78,18 +78,22 @@ def _latent(fit: Fit) -> tuple[SequentialVAEFit, LangevinFlow]:
     found = views.last(fit) if isinstance(fit, Fit) else fit
     who = found.model.name if isinstance(found, Fit) else type(found).__name__
     if not isinstance(found, SequentialVAEFit):
-        raise NotApplicable(f"{who} has no potential to show; give a fit of a SequentialVAE with a LangevinFlow.")
+        raise NotApplicable(
+            f"{who} has no potential to show; give a fit of a SequentialVAE with a LangevinFlow."
+        )
     latent = found.network.latent
     if not isinstance(latent, LangevinFlow):
         raise NotApplicable(
             f"the latent of this fit is {type(latent).__name__}, which has no potential; fit latent=LangevinFlow()."
         )
     if isinstance(latent.potential, NoPotential):
-        raise NotApplicable("the LangevinFlow of this fit has NoPotential; fit it with another, such as Oscillators().")
+        raise NotApplicable(
+            "the LangevinFlow of this fit has NoPotential; fit it with another, such as Oscillators()."
+        )
     if not found.network.uses_latent:
         raise NotApplicable(
-            f"the decoder of this fit is not given the latent (ablate={found.network.ablate!r}), so nothing was learnt of its "
-            "potential; fit with ablate=None."
+            f"the decoder of this fit is not given the latent (ablate={found.network.ablate!r}), so nothing was learnt of "
+            "its potential; fit with ablate=None."
         )
     return found, latent
 
@@ -114,7 +118,9 @@ def learnt_potential(fit: Fit) -> Learnt:
     """
     found, flow = _latent(fit)
     dynamics = found.network_parameters["latent"]["dynamics"]
-    return Learnt(flow, dynamics, flow_modes(flow, dynamics), float(found.provenance.get("sampling_interval", 1.0)))
+    return Learnt(
+        flow, dynamics, flow_modes(flow, dynamics), float(found.provenance.get("sampling_interval", 1.0))
+    )
 
 
 def plot_potential(fit: Fit, *, width: float = 8.0) -> "Figure":
@@ -200,10 +206,26 @@ def _draw_spectrum(axes: "Axes", learnt: Learnt, shown: list[int]) -> None:
         mine = fates == fate
         if mine.any():
             axes.plot(
-                place[mine], values[mine], ls="", marker="o", ms=4.5, color=colour, label=f"{fate} ({mine.sum()})", gid=fate
+                place[mine],
+                values[mine],
+                ls="",
+                marker="o",
+                ms=4.5,
+                color=colour,
+                label=f"{fate} ({mine.sum()})",
+                gid=fate,
             )
     for mode, colour in zip(shown, _colours(shown), strict=True):
-        axes.plot(place[mode], values[mode], marker="o", ms=9, mfc="none", mec=colour, mew=1.4, gid=f"mode {mode + 1}")
+        axes.plot(
+            place[mode],
+            values[mode],
+            marker="o",
+            ms=9,
+            mfc="none",
+            mec=colour,
+            mew=1.4,
+            gid=f"mode {mode + 1}",
+        )
     tidy(axes, x="mode", y="squared frequency", title="spectrum")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, handletextpad=0.2, borderpad=0.1)
@@ -224,15 +246,24 @@ def _draw_energy(axes: "Axes", learnt: Learnt, shown: list[int]) -> None:
     axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, handlelength=2.0, loc="upper center", ncols=2)
 
 
-def _draw_modes(figure: "Figure", panels: list["Axes"], learnt: Learnt, shown: list[int], channels: int) -> None:
+def _draw_modes(
+    figure: "Figure", panels: list["Axes"], learnt: Learnt, shown: list[int], channels: int
+) -> None:
     """Modes laid out in channels and places."""
     found = learnt.modes.direction[shown].reshape(len(shown), channels, -1)
     top = float(np.abs(found).max())
     image = None
     for axes, mode, colour, values in zip(panels, shown, _colours(shown), found, strict=True):
-        image = axes.imshow(values, aspect="auto", interpolation="nearest", cmap=DIVERGING, vmin=-top, vmax=top)
+        image = axes.imshow(
+            values, aspect="auto", interpolation="nearest", cmap=DIVERGING, vmin=-top, vmax=top
+        )
         tidy(axes, frame=())
-        axes.set_title(f"mode {mode + 1} ({number(learnt.modes.curvature[mode])})", fontsize=SMALL, color=colour, loc="left")
+        axes.set_title(
+            f"mode {mode + 1} ({number(learnt.modes.curvature[mode])})",
+            fontsize=SMALL,
+            color=colour,
+            loc="left",
+        )
         axes.set_yticks([])
         axes.tick_params(length=0)
         axes.set_xticks([])
@@ -242,7 +273,9 @@ def _draw_modes(figure: "Figure", panels: list["Axes"], learnt: Learnt, shown: l
         axes.set_xlabel("places" if channels > 1 else "dimensions", fontsize=SMALL, color=INK)
         axes.label_outer()
     if image is not None:
-        bar = figure.colorbar(image, ax=panels, pad=0.02, aspect=12, ticks=[-top, 0, top], format=lambda v, _: f"{v:.2f}")
+        bar = figure.colorbar(
+            image, ax=panels, pad=0.02, aspect=12, ticks=[-top, 0, top], format=lambda v, _: f"{v:.2f}"
+        )
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=SMALL, colors=INK, length=2)
 
