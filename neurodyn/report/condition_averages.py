@@ -120,7 +120,7 @@ def _chosen_conditions(found: xr.Dataset, wanted: Sequence[Any] | None, by: str)
 def _drawn(found: xr.Dataset, some: list[int], kind: str, recording: xr.Dataset, width: float) -> "Figure":
     """A panel for every unit."""
     n_units = found.sizes["unit"]
-    columns = min(n_units, max(1, int(width // 2.4)))
+    columns = min(n_units, 1 if width < 3.5 else 2 if width < NARROW + 1 else 3)
     rows = -(-n_units // columns)
     figure = new_figure(width, 1.55 * rows + 0.75)
     panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
@@ -137,7 +137,7 @@ def _drawn(found: xr.Dataset, some: list[int], kind: str, recording: xr.Dataset,
         for colour, condition in enumerate(some):
             _one_condition(axes, one.isel(condition=condition), middle, scale, state_colour(colour))
         fitted = float(one["unit_r2"])
-        said = f" (R² {fitted:.2f})".replace("-", "−") if np.isfinite(fitted) else ""
+        said = f" (R² {round(fitted, 2) + 0.0:.2f})".replace("-", "−") if np.isfinite(fitted) else ""
         tidy(axes)
         axes.set_title(
             f"unit {names([one['unit'].item()], 12)[0]}{said}", fontsize=SMALL, color=INK, loc="left"

@@ -7,7 +7,7 @@ import numpy as np
 from neurodyn.errors import NotApplicable
 from neurodyn.inference.vae.flow_modes import FlowModes, energy_along, flow_modes
 from neurodyn.models.base import Fit
-from neurodyn.models.vae import CoupledChannels, LangevinFlow, NoPotential, SequentialVAEFit
+from neurodyn.models.vae import CoupledChannels, LangevinFlow, NoPotential, Oscillators, SequentialVAEFit
 from neurodyn.report import views
 from neurodyn.report.style import (
     ACCENT,
@@ -136,11 +136,11 @@ def plot_potential(fit: Fit, *, width: float = 8.0) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        First, eigenvalues of the potential's second derivatives at the origin, the stiffest mode first: squared frequencies,
-        in colours for what the flow does along them in the long run, given friction and step size. Then the energy along the
-        two stiffest and the two softest modes, and below, these modes, laid out as channels times places for
-        `CoupledChannels`. Title: friction :math:`\gamma` and step size :math:`\eta`, and frequencies of modes that
-        oscillate.
+        First, eigenvalues of the potential's second derivatives at the origin, the stiffest mode first: squared
+        frequencies, in colours for what the flow does along them in the long run, given friction and step size. Then the
+        energy along the two stiffest and the two softest modes, and below, these modes, laid out as channels times places
+        for `CoupledChannels`; there are none for `Oscillators`, each of whose modes is one dimension. Title: friction
+        :math:`\gamma`, step size :math:`\eta`, and the frequencies of modes that oscillate.
 
     Raises
     ------
@@ -165,21 +165,24 @@ def plot_potential(fit: Fit, *, width: float = 8.0) -> "Figure":
     shown = list(dict.fromkeys([*range(ends), *range(max(n_modes - ends, 0), n_modes)]))
     stacked = width < NARROW
     channels = learnt.flow.potential.channels if isinstance(learnt.flow.potential, CoupledChannels) else 1
-    low = float(np.clip(0.16 * channels + 0.55, 0.7, 1.6))
-    if stacked:
-        figure = new_figure(width, 5.6 + 2 * low)
-        grid = figure.add_gridspec(3, 1, height_ratios=(2.2, 2.2, 2 * low))
-        spectrum, energy = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
-        below = grid[2].subgridspec(-(-len(shown) // 2), min(2, len(shown)))
-    else:
-        figure = new_figure(width, 3.3 + low)
-        grid = figure.add_gridspec(2, 2, height_ratios=(2.4, low))
-        spectrum, energy = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
-        below = grid[1, :].subgridspec(1, len(shown))
+    # A mode of uncoupled oscillators is one dimension, which needs no picture.
+    low = (
+        0.0
+        if isinstance(learnt.flow.potential, Oscillators)
+        else float(np.clip(0.16 * channels + 0.55, 0.7, 1.6))
+    )
+    heights = (2.2, 2.2, 2 * low) if stacked else (2.4, low)
+    rows = len(heights) if low else len(heights) - 1
+    figure = new_figure(width, sum(heights) + (1.2 if stacked else 0.9))
+    grid = figure.add_gridspec(rows, 1, height_ratios=heights[:rows])
+    pair = grid[:2].subgridspec(2, 1) if stacked else grid[0].subgridspec(1, 2)
+    spectrum, energy = pair.subplots().ravel()
     _draw_spectrum(spectrum, learnt, shown)
     _draw_energy(energy, learnt, shown)
-    panels = below.subplots(squeeze=False).ravel()[: len(shown)]
-    _draw_modes(figure, list(panels), learnt, shown, channels)
+    if low:
+        shape = (-(-len(shown) // 2), min(2, len(shown))) if stacked else (1, len(shown))
+        panels = grid[rows - 1].subgridspec(*shape).subplots(squeeze=False).ravel()[: len(shown)]
+        _draw_modes(figure, list(panels), learnt, shown, channels)
     figure.suptitle(_words(learnt, "\n" if stacked else "; "), fontsize=TEXT, color=INK, x=0.01, ha="left")
     return figure
 
