@@ -76,7 +76,9 @@ def plot_condition_average(
     """
     if "trial" not in recording["activity"].dims:
         raise NotApplicable(f"{WHO} averages over trials, and the recording has none; cut it into trials.")
-    kind = kind_of(recording if units is None else recording.sel(unit=chosen_units(recording, units, WHO)), WHO)
+    kind = kind_of(
+        recording if units is None else recording.sel(unit=chosen_units(recording, units, WHO)), WHO
+    )
     labelled = recording
     if by is None:
         by = "averaged"
@@ -93,7 +95,9 @@ def _most_varied(found: xr.Dataset) -> np.ndarray:
     """Units whose averages vary most beyond their noise, in the recording's order."""
     seen = np.isfinite(found["noise"].values)
     values = np.where(seen, found["observed"].values, np.nan)
-    centred = np.where(seen, values - np.nanmean(np.where(seen, values, np.nan), axis=(0, 1), keepdims=True), 0.0)
+    centred = np.where(
+        seen, values - np.nanmean(np.where(seen, values, np.nan), axis=(0, 1), keepdims=True), 0.0
+    )
     signal = (centred**2 - np.where(seen, found["noise"].values, 0.0)).sum(axis=(0, 1))
     best = np.sort(np.argsort(-signal, kind="stable")[:MOST_UNITS])
     return found["unit"].values[best]
@@ -116,7 +120,7 @@ def _chosen_conditions(found: xr.Dataset, wanted: Sequence[Any] | None, by: str)
 def _drawn(found: xr.Dataset, some: list[int], kind: str, recording: xr.Dataset, width: float) -> "Figure":
     """A panel for every unit."""
     n_units = found.sizes["unit"]
-    columns = min(n_units, max(1, int(width // 2.4)))
+    columns = min(n_units, 1 if width < 3.5 else 2 if width < NARROW + 1 else 3)
     rows = -(-n_units // columns)
     figure = new_figure(width, 1.55 * rows + 0.75)
     panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
@@ -133,9 +137,11 @@ def _drawn(found: xr.Dataset, some: list[int], kind: str, recording: xr.Dataset,
         for colour, condition in enumerate(some):
             _one_condition(axes, one.isel(condition=condition), middle, scale, state_colour(colour))
         fitted = float(one["unit_r2"])
-        said = f" (R² {fitted:.2f})".replace("-", "−") if np.isfinite(fitted) else ""
+        said = f" (R² {round(fitted, 2) + 0.0:.2f})".replace("-", "−") if np.isfinite(fitted) else ""
         tidy(axes)
-        axes.set_title(f"unit {names([one['unit'].item()], 12)[0]}{said}", fontsize=SMALL, color=INK, loc="left")
+        axes.set_title(
+            f"unit {names([one['unit'].item()], 12)[0]}{said}", fontsize=SMALL, color=INK, loc="left"
+        )
         axes.set_xlim(middle[0] - step / 2, middle[-1] + step / 2)
         if kind == "count":
             axes.set_ylim(bottom=0.0)
@@ -151,7 +157,9 @@ def _one_condition(axes: "Axes", one: xr.Dataset, middle: np.ndarray, scale: flo
     """Band of what was measured, line of what was predicted."""
     observed, error = one["observed"].values * scale, np.sqrt(one["noise"].values) * scale
     label = one["condition"].item()
-    axes.fill_between(middle, observed - error, observed + error, color=colour, alpha=0.3, lw=0, gid=f"measured {label}")
+    axes.fill_between(
+        middle, observed - error, observed + error, color=colour, alpha=0.3, lw=0, gid=f"measured {label}"
+    )
     axes.plot(middle, one["predicted"].values * scale, color=colour, lw=1.5, gid=f"inferred {label}")
 
 
@@ -162,11 +170,16 @@ def _legend(figure: "Figure", found: xr.Dataset, some: list[int], width: float) 
 
     labels = found["condition"].values
     several = len(labels) > 1
-    handles: list[Any] = [Patch(color=INK, alpha=0.3, lw=0, label="measured ± s.e."), Line2D([], [], color=INK, label="inferred")]
+    handles: list[Any] = [
+        Patch(color=INK, alpha=0.3, lw=0, label="measured ± s.e."),
+        Line2D([], [], color=INK, label="inferred"),
+    ]
     if several:
         by = found.attrs["by"].replace("_", " ")
         handles += [
-            Line2D([], [], color=state_colour(colour), lw=4, label=f"{by} {names([labels[condition]], 12)[0]}")
+            Line2D(
+                [], [], color=state_colour(colour), lw=4, label=f"{by} {names([labels[condition]], 12)[0]}"
+            )
             for colour, condition in enumerate(some)
         ]
     figure.legend(

@@ -10,6 +10,7 @@ from neurodyn.models.base import Fit
 from neurodyn.report import couplings, maps, networks, psychometrics, recordings, searches, states, views
 from neurodyn.report.html import Drawing
 from neurodyn.report.methods import data_sentence
+from neurodyn.report.rate_drawings import has_rates, rate_drawings
 
 HALF = 4.3
 MOST_CONNECTED, MOST_DRAWN, MOST_COVARIATES = 400, 60, 2
@@ -52,7 +53,9 @@ def data_drawing(recording: xr.Dataset) -> Drawing:
 
 
 def fit_drawings(fit: Fit, recording: xr.Dataset) -> tuple[list[Drawing], list[tuple[Drawing, Drawing]]]:
-    """Figures of a fit with states or couplings: wide ones, and pairs that stand side by side."""
+    """Figures of a fit with states, couplings or single-trial rates: wide ones, and pairs that stand side by side."""
+    if has_rates(fit):
+        return rate_drawings(fit, recording), []
     if not views.has_states(fit):
         return coupling_drawings(fit), []
     held: Fit = Remembered(fit)  # type: ignore[assignment]

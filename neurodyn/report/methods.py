@@ -12,7 +12,9 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.models.citations import ENTRIES, bibtex
+from neurodyn.models.vae import SequentialVAE
 from neurodyn.report.html import text
+from neurodyn.report.network_words import network_sentences
 from neurodyn.report.style import duration, number
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ NULL_WORDS = {
 }
 HOMES = (  # where a class is to be imported from
     "neurodyn.models",
+    "neurodyn.models.vae",
     "neurodyn.models.baselines",
     "neurodyn.inference.bases",
     "neurodyn.inference.emissions",
@@ -127,6 +130,10 @@ def paragraph(comparison: "Comparison", recording: xr.Dataset | None) -> str:
         parts.append(data_sentence(recording))
     models = "; ".join(model_words(label, model) for label, model in comparison.models.items())
     parts.append(f"We compared {len(comparison.models)} models: {models}.")
+    for label, model in comparison.models.items():
+        network = getattr(model, "final", model)
+        if isinstance(network, SequentialVAE):
+            parts.append(network_sentences(label, network))
     for name, words in comparison.protocols.items():
         parts.append(f"Protocol “{name}”: {words}")
     reach = comparison.settings.get("reach", 0)

@@ -57,7 +57,8 @@ def write(
     command : str, optional
         The shell command that makes this page; without it the page shows Python.
     fit : Fit, optional
-        A fit to the whole recording to show; default: the best model with states, on the first fold.
+        A fit to the whole recording to show; default: the best model with states or single-trial rates, on the
+        first fold.
     sweep : Sweep, optional
         From `neurodyn.validation.sweep`: how the number of states (or another hyperparameter) was chosen.
 

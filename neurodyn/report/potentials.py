@@ -7,7 +7,7 @@ import numpy as np
 from neurodyn.errors import NotApplicable
 from neurodyn.inference.vae.flow_modes import FlowModes, energy_along, flow_modes
 from neurodyn.models.base import Fit
-from neurodyn.models.vae import CoupledChannels, LangevinFlow, NoPotential, SequentialVAEFit
+from neurodyn.models.vae import CoupledChannels, LangevinFlow, NoPotential, Oscillators, SequentialVAEFit
 from neurodyn.report import views
 from neurodyn.report.style import (
     ACCENT,
@@ -78,18 +78,22 @@ def _latent(fit: Fit) -> tuple[SequentialVAEFit, LangevinFlow]:
     found = views.last(fit) if isinstance(fit, Fit) else fit
     who = found.model.name if isinstance(found, Fit) else type(found).__name__
     if not isinstance(found, SequentialVAEFit):
-        raise NotApplicable(f"{who} has no potential to show; give a fit of a SequentialVAE with a LangevinFlow.")
+        raise NotApplicable(
+            f"{who} has no potential to show; give a fit of a SequentialVAE with a LangevinFlow."
+        )
     latent = found.network.latent
     if not isinstance(latent, LangevinFlow):
         raise NotApplicable(
             f"the latent of this fit is {type(latent).__name__}, which has no potential; fit latent=LangevinFlow()."
         )
     if isinstance(latent.potential, NoPotential):
-        raise NotApplicable("the LangevinFlow of this fit has NoPotential; fit it with another, such as Oscillators().")
+        raise NotApplicable(
+            "the LangevinFlow of this fit has NoPotential; fit it with another, such as Oscillators()."
+        )
     if not found.network.uses_latent:
         raise NotApplicable(
-            f"the decoder of this fit is not given the latent (ablate={found.network.ablate!r}), so nothing was learnt of its "
-            "potential; fit with ablate=None."
+            f"the decoder of this fit is not given the latent (ablate={found.network.ablate!r}), so nothing was learnt of "
+            "its potential; fit with ablate=None."
         )
     return found, latent
 
@@ -114,7 +118,9 @@ def learnt_potential(fit: Fit) -> Learnt:
     """
     found, flow = _latent(fit)
     dynamics = found.network_parameters["latent"]["dynamics"]
-    return Learnt(flow, dynamics, flow_modes(flow, dynamics), float(found.provenance.get("sampling_interval", 1.0)))
+    return Learnt(
+        flow, dynamics, flow_modes(flow, dynamics), float(found.provenance.get("sampling_interval", 1.0))
+    )
 
 
 def plot_potential(fit: Fit, *, width: float = 8.0) -> "Figure":
@@ -130,11 +136,11 @@ def plot_potential(fit: Fit, *, width: float = 8.0) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        First, eigenvalues of the potential's second derivatives at the origin, the stiffest mode first: squared frequencies,
-        in colours for what the flow does along them in the long run, given friction and step size. Then the energy along the
-        two stiffest and the two softest modes, and below, these modes, laid out as channels times places for
-        `CoupledChannels`. Title: friction :math:`\gamma` and step size :math:`\eta`, and frequencies of modes that
-        oscillate.
+        First, eigenvalues of the potential's second derivatives at the origin, the stiffest mode first: squared
+        frequencies, in colours for what the flow does along them in the long run, given friction and step size. Then the
+        energy along the two stiffest and the two softest modes, and below, these modes, laid out as channels times places
+        for `CoupledChannels`; there are none for `Oscillators`, each of whose modes is one dimension. Title: friction
+        :math:`\gamma`, step size :math:`\eta`, and the frequencies of modes that oscillate.
 
     Raises
     ------
@@ -159,21 +165,24 @@ def plot_potential(fit: Fit, *, width: float = 8.0) -> "Figure":
     shown = list(dict.fromkeys([*range(ends), *range(max(n_modes - ends, 0), n_modes)]))
     stacked = width < NARROW
     channels = learnt.flow.potential.channels if isinstance(learnt.flow.potential, CoupledChannels) else 1
-    low = float(np.clip(0.16 * channels + 0.55, 0.7, 1.6))
-    if stacked:
-        figure = new_figure(width, 5.6 + 2 * low)
-        grid = figure.add_gridspec(3, 1, height_ratios=(2.2, 2.2, 2 * low))
-        spectrum, energy = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
-        below = grid[2].subgridspec(-(-len(shown) // 2), min(2, len(shown)))
-    else:
-        figure = new_figure(width, 3.3 + low)
-        grid = figure.add_gridspec(2, 2, height_ratios=(2.4, low))
-        spectrum, energy = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
-        below = grid[1, :].subgridspec(1, len(shown))
+    # A mode of uncoupled oscillators is one dimension, which needs no picture.
+    low = (
+        0.0
+        if isinstance(learnt.flow.potential, Oscillators)
+        else float(np.clip(0.16 * channels + 0.55, 0.7, 1.6))
+    )
+    heights = (2.2, 2.2, 2 * low) if stacked else (2.4, low)
+    rows = len(heights) if low else len(heights) - 1
+    figure = new_figure(width, sum(heights) + (1.2 if stacked else 0.9))
+    grid = figure.add_gridspec(rows, 1, height_ratios=heights[:rows])
+    pair = grid[:2].subgridspec(2, 1) if stacked else grid[0].subgridspec(1, 2)
+    spectrum, energy = pair.subplots().ravel()
     _draw_spectrum(spectrum, learnt, shown)
     _draw_energy(energy, learnt, shown)
-    panels = below.subplots(squeeze=False).ravel()[: len(shown)]
-    _draw_modes(figure, list(panels), learnt, shown, channels)
+    if low:
+        shape = (-(-len(shown) // 2), min(2, len(shown))) if stacked else (1, len(shown))
+        panels = grid[rows - 1].subgridspec(*shape).subplots(squeeze=False).ravel()[: len(shown)]
+        _draw_modes(figure, list(panels), learnt, shown, channels)
     figure.suptitle(_words(learnt, "\n" if stacked else "; "), fontsize=TEXT, color=INK, x=0.01, ha="left")
     return figure
 
@@ -200,10 +209,26 @@ def _draw_spectrum(axes: "Axes", learnt: Learnt, shown: list[int]) -> None:
         mine = fates == fate
         if mine.any():
             axes.plot(
-                place[mine], values[mine], ls="", marker="o", ms=4.5, color=colour, label=f"{fate} ({mine.sum()})", gid=fate
+                place[mine],
+                values[mine],
+                ls="",
+                marker="o",
+                ms=4.5,
+                color=colour,
+                label=f"{fate} ({mine.sum()})",
+                gid=fate,
             )
     for mode, colour in zip(shown, _colours(shown), strict=True):
-        axes.plot(place[mode], values[mode], marker="o", ms=9, mfc="none", mec=colour, mew=1.4, gid=f"mode {mode + 1}")
+        axes.plot(
+            place[mode],
+            values[mode],
+            marker="o",
+            ms=9,
+            mfc="none",
+            mec=colour,
+            mew=1.4,
+            gid=f"mode {mode + 1}",
+        )
     tidy(axes, x="mode", y="squared frequency", title="spectrum")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, handletextpad=0.2, borderpad=0.1)
@@ -224,15 +249,24 @@ def _draw_energy(axes: "Axes", learnt: Learnt, shown: list[int]) -> None:
     axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, handlelength=2.0, loc="upper center", ncols=2)
 
 
-def _draw_modes(figure: "Figure", panels: list["Axes"], learnt: Learnt, shown: list[int], channels: int) -> None:
+def _draw_modes(
+    figure: "Figure", panels: list["Axes"], learnt: Learnt, shown: list[int], channels: int
+) -> None:
     """Modes laid out in channels and places."""
     found = learnt.modes.direction[shown].reshape(len(shown), channels, -1)
     top = float(np.abs(found).max())
     image = None
     for axes, mode, colour, values in zip(panels, shown, _colours(shown), found, strict=True):
-        image = axes.imshow(values, aspect="auto", interpolation="nearest", cmap=DIVERGING, vmin=-top, vmax=top)
+        image = axes.imshow(
+            values, aspect="auto", interpolation="nearest", cmap=DIVERGING, vmin=-top, vmax=top
+        )
         tidy(axes, frame=())
-        axes.set_title(f"mode {mode + 1} ({number(learnt.modes.curvature[mode])})", fontsize=SMALL, color=colour, loc="left")
+        axes.set_title(
+            f"mode {mode + 1} ({number(learnt.modes.curvature[mode])})",
+            fontsize=SMALL,
+            color=colour,
+            loc="left",
+        )
         axes.set_yticks([])
         axes.tick_params(length=0)
         axes.set_xticks([])
@@ -242,7 +276,9 @@ def _draw_modes(figure: "Figure", panels: list["Axes"], learnt: Learnt, shown: l
         axes.set_xlabel("places" if channels > 1 else "dimensions", fontsize=SMALL, color=INK)
         axes.label_outer()
     if image is not None:
-        bar = figure.colorbar(image, ax=panels, pad=0.02, aspect=12, ticks=[-top, 0, top], format=lambda v, _: f"{v:.2f}")
+        bar = figure.colorbar(
+            image, ax=panels, pad=0.02, aspect=12, ticks=[-top, 0, top], format=lambda v, _: f"{v:.2f}"
+        )
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=SMALL, colors=INK, length=2)
 

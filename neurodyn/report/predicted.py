@@ -88,11 +88,13 @@ def prediction_of(fit: Fit | xr.Dataset, recording: xr.Dataset, who: str) -> xr.
         raise ModelError(f"{who}: the prediction holds {held or 'nothing'}; give what fit.predict returns.")
     mean = found["mean"]
     if "category" in mean.dims:
-        raise NotApplicable(f"{who} shows expected activity, and units here are categorical; use plot_beliefs.")
+        raise NotApplicable(
+            f"{who} shows expected activity, and units here are categorical; use plot_beliefs."
+        )
     if mean.shape != recording["activity"].shape:
         raise ModelError(
-            f"{who}: the prediction has the shape {mean.shape}, the recording {recording['activity'].shape}; predict for the "
-            "recording that is shown."
+            f"{who}: the prediction has the shape {mean.shape}, the recording {recording['activity'].shape}; predict for "
+            "the recording that is shown."
         )
     return mean.transpose(*recording["activity"].dims)
 
@@ -202,7 +204,9 @@ def courses_of(
     labels = chosen_units(recording, units, who)
     with_trials = "trial" in recording["activity"].dims
     part = recording.isel(trial=trials) if with_trials else recording
-    given = fit.isel(trial=trials) if isinstance(fit, xr.Dataset) and "trial" in fit.dims and with_trials else fit
+    given = (
+        fit.isel(trial=trials) if isinstance(fit, xr.Dataset) and "trial" in fit.dims and with_trials else fit
+    )
     mean = prediction_of(given, part, who)
     held = {str(label): place for place, label in enumerate(recording["unit"].values.tolist())}
     places = [held[str(label)] for label in labels.tolist()]

@@ -50,8 +50,8 @@ def plot_rates(
     Parameters
     ----------
     fit : Fit or xr.Dataset
-        A fit, which is given everything the trials hold; or a prediction, from ``fit.predict(...)``, to show what was made of
-        less.
+        A fit, which is given everything the trials hold; or a prediction, from ``fit.predict(...)``, to show what was made
+        of less.
     recording : xr.Dataset
         The recording.
     trial : int or sequence of int
@@ -106,7 +106,9 @@ def _maps(shown: Courses, width: float) -> "Figure":
         room = min(room, 1.3)
     rows, columns = (n_trials * len(titles), 1) if stacked else (n_trials, len(titles))
     figure = new_figure(width, rows * (room + (0.28 if stacked else 0.12)) + 0.7)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).reshape(n_trials, len(titles))
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).reshape(
+        n_trials, len(titles)
+    )
     top = max(float(np.quantile(rates[0][np.isfinite(rates[0])], 0.998)), 1e-9)
     scale = PowerNorm(0.5, 0.0, top)
     image = None
@@ -120,7 +122,12 @@ def _maps(shown: Courses, width: float) -> "Figure":
                 draw_counts(axes, values, place)
             else:
                 image = axes.imshow(
-                    values.T, aspect="auto", interpolation="nearest", cmap=SEQUENTIAL, norm=scale, extent=place
+                    values.T,
+                    aspect="auto",
+                    interpolation="nearest",
+                    cmap=SEQUENTIAL,
+                    norm=scale,
+                    extent=place,
                 )
             tidy(axes, title=titles[column] if row == 0 or stacked else "", frame=("bottom",))
             axes.tick_params(axis="y", length=0)
@@ -155,7 +162,14 @@ def _curves(shown: Courses, width: float) -> "Figure":
     figure.supylabel(shown.scale, fontsize=SMALL + 1, color=INK)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside upper right", ncols=3, fontsize=SMALL, frameon=False, labelcolor=INK, handlelength=1.4
+        handles,
+        labels,
+        loc="outside upper right",
+        ncols=3,
+        fontsize=SMALL,
+        frameon=False,
+        labelcolor=INK,
+        handlelength=1.4,
     )
     return figure
 
@@ -167,8 +181,18 @@ def _curve(axes: "Axes", shown: Courses, trial: int, unit: int, length: int) -> 
     if shown.kind == "continuous":
         axes.plot(middle, measured, color=QUIET, lw=0.6, label="measured", gid="measured")
     if shown.true is not None:
-        axes.plot(middle, shown.true[trial, :length, unit], color=NULL, lw=1.2, ls=(0, (3, 1.5)), label="true", gid="true")
-    axes.plot(middle, shown.predicted[trial, :length, unit], color=ACCENT, lw=1.6, label="inferred", gid="predicted")
+        axes.plot(
+            middle,
+            shown.true[trial, :length, unit],
+            color=NULL,
+            lw=1.2,
+            ls=(0, (3, 1.5)),
+            label="true",
+            gid="true",
+        )
+    axes.plot(
+        middle, shown.predicted[trial, :length, unit], color=ACCENT, lw=1.6, label="inferred", gid="predicted"
+    )
     if shown.kind == "continuous":
         return
     some = np.nan_to_num(measured) > 0

@@ -140,7 +140,16 @@ def _draw_penalties(axes: "Axes", parameters: xr.Dataset, names: list[str], best
     most, least = 0.0, np.inf
     for place, name in enumerate(names):
         values = parameters["loss_part"].sel(part=name).values
-        axes.plot(epoch, values, color=state_colour(place), lw=1.4, marker=".", ms=3.5, label=PART_WORDS.get(name, name), gid=name)
+        axes.plot(
+            epoch,
+            values,
+            color=state_colour(place),
+            lw=1.4,
+            marker=".",
+            ms=3.5,
+            label=PART_WORDS.get(name, name),
+            gid=name,
+        )
         positive = values[np.isfinite(values) & (values > 0)]
         if positive.size:
             most, least = max(most, positive.max()), min(least, positive.min())

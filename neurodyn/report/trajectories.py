@@ -8,7 +8,17 @@ import xarray as xr
 from neurodyn.analysis.sequences import inside_trials
 from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.models.base import Fit
-from neurodyn.report.style import INK, NARROW, SEQUENTIAL, SMALL, names, new_figure, state_colour, tidy, time_axis
+from neurodyn.report.style import (
+    INK,
+    NARROW,
+    SEQUENTIAL,
+    SMALL,
+    names,
+    new_figure,
+    state_colour,
+    tidy,
+    time_axis,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,15 +97,20 @@ def paths_of(fit: Fit, recording: xr.Dataset, n_components: int = 3) -> Paths:
 
 
 def plot_trajectories(
-    fit: Fit, recording: xr.Dataset, *, by: str | None = "auto", n_trials: int = MOST_TRIALS, width: float = 8.0
+    fit: Fit,
+    recording: xr.Dataset,
+    *,
+    by: str | None = "auto",
+    n_trials: int = MOST_TRIALS,
+    width: float = 8.0,
 ) -> "Figure":
     """Paths of single trials in the first three principal components of the latent, or of the features read out.
 
     Parameters
     ----------
     fit : Fit
-        A fit that infers a continuous latent ``mean``, or features: a `neurodyn.models.SequentialVAE` (the features where its
-        decoder does not use the latent), factor analysis, a linear dynamical system.
+        A fit that infers a continuous latent ``mean``, or features: a `neurodyn.models.SequentialVAE` (the features where
+        its decoder does not use the latent), factor analysis, a linear dynamical system.
     recording : xr.Dataset
         What the latent is inferred from; the components are those of this recording.
     by : str, optional
@@ -135,7 +150,11 @@ def plot_trajectories(
     stacked = width < NARROW
     many = paths.values.shape[2] > 2
     figure = new_figure(width, 6.2 if stacked and many else 3.6)
-    panels = figure.subplots(*((2, 1) if stacked else (1, 2)), squeeze=False).ravel() if many else [figure.add_subplot()]
+    panels = (
+        figure.subplots(*((2, 1) if stacked else (1, 2)), squeeze=False).ravel()
+        if many
+        else [figure.add_subplot()]
+    )
     held = len(paths.values)
     some = np.unique(np.linspace(0, held - 1, min(n_trials, held)).round().astype(int))
     for axes, component in zip(panels, (1, 2), strict=False):
@@ -164,7 +183,11 @@ def _labels(recording: xr.Dataset, by: str | None) -> np.ndarray | None:
         return None
     if by == "auto":
         held = recording.coords.get("condition")
-        fits = held is not None and held.dims == ("trial",) and len(np.unique(held.values.astype(str))) <= MOST_LABELS
+        fits = (
+            held is not None
+            and held.dims == ("trial",)
+            and len(np.unique(held.values.astype(str))) <= MOST_LABELS
+        )
         if not fits:
             return None
         by = "condition"
@@ -176,7 +199,9 @@ def _labels(recording: xr.Dataset, by: str | None) -> np.ndarray | None:
         return values.astype(str)
     if values.dtype.kind in "iuf":
         return values.astype(np.float64)
-    raise NotApplicable(f"{WHO}: {by!r} has more than {MOST_LABELS} labels; choose trials, or another coordinate.")
+    raise NotApplicable(
+        f"{WHO}: {by!r} has more than {MOST_LABELS} labels; choose trials, or another coordinate."
+    )
 
 
 def _by_time(axes: "Axes", paths: Paths, some: np.ndarray, component: int) -> Any:
@@ -191,7 +216,11 @@ def _by_time(axes: "Axes", paths: Paths, some: np.ndarray, component: int) -> An
         pieces.append(joined[known])
         when.append(np.flatnonzero(known))
     lines = LineCollection(
-        np.concatenate(pieces).tolist(), array=np.concatenate(when), cmap=SEQUENTIAL, lw=_thin(some), alpha=0.8
+        np.concatenate(pieces).tolist(),
+        array=np.concatenate(when),
+        cmap=SEQUENTIAL,
+        lw=_thin(some),
+        alpha=0.8,
     )
     lines.set_clim(0, paths.values.shape[1] - 1)
     axes.add_collection(lines)
@@ -226,7 +255,9 @@ def _by_label(axes: "Axes", paths: Paths, some: np.ndarray, component: int, labe
         total = np.where(seen, paths.values[mine], 0.0).sum(axis=0)
         mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         axes.plot(*mean[:, [0, component]].T, color="white", lw=3.4, zorder=3)
-        axes.plot(*mean[:, [0, component]].T, color=colour, lw=2.0, zorder=4, label=label, gid=f"mean {label}")
+        axes.plot(
+            *mean[:, [0, component]].T, color=colour, lw=2.0, zorder=4, label=label, gid=f"mean {label}"
+        )
         _starts(axes, mean[None], component, colour)
 
 
@@ -252,7 +283,12 @@ def _thin(some: np.ndarray) -> float:
 
 
 def _key(
-    figure: "Figure", panels: list["Axes"], image: Any, labels: np.ndarray | None, recording: xr.Dataset, by: str | None
+    figure: "Figure",
+    panels: list["Axes"],
+    image: Any,
+    labels: np.ndarray | None,
+    recording: xr.Dataset,
+    by: str | None,
 ) -> None:
     """What the colours are."""
     name = "condition" if by == "auto" else str(by).replace("_", " ")

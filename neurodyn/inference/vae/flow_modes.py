@@ -131,6 +131,8 @@ def energy_along(
     [[0.0, 2.0], [0.0, 8.0]]
     """
     prepared = flow.prepare(dynamics)["potential"]
-    places = np.concatenate([np.zeros((1, flow.width)), (distance[:, None] * direction[:, None]).reshape(-1, flow.width)])
+    places = np.concatenate(
+        [np.zeros((1, flow.width)), (distance[:, None] * direction[:, None]).reshape(-1, flow.width)]
+    )
     energy = np.asarray(flow.potential.energy(prepared, jnp.asarray(places, jnp.float32)), np.float64)
     return (energy[1:] - energy[0]).reshape(len(direction), len(distance))
