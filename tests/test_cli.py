@@ -401,3 +401,13 @@ def test_models_with_and_without_couplings_have_names(tmp_path: pathlib.Path) ->
     assert isinstance(alone, GLM)
     assert alone.coupling is None
     assert alone.history is not None
+
+
+def test_parts_that_a_data_set_assigns_are_a_protocol() -> None:
+    from neurodyn.recording import make
+    from neurodyn.validation import holdout
+
+    recording = make(np.ones((10, 2)), sampling_interval=0.1)
+    words = ["assigned", "assigned:bins", "assigned:units,test=test"]
+    found = choices.protocols(words, recording, seed=0)
+    assert found == [holdout.assigned(), holdout.assigned("bins"), holdout.assigned("units", test="test")]

@@ -196,8 +196,9 @@ def _sums(averages: _Averages) -> dict[str, np.ndarray]:
     x, noise = np.where(known, averages.observed, 0.0), np.where(known, averages.noise, 0.0)
     others = known.sum(axis=0) - known
     course = (x.sum(axis=0) - x) / np.maximum(others, 1)
-    # Where no other condition was observed there is no common course, and the floor none either.
-    course = np.where(others > 0, course, np.nan)
+    # Bins in which no other condition was observed take the other conditions' mean; without any there is no floor.
+    elsewhere = ratio(x.sum(axis=(0, 1)) - x.sum(axis=1), others.sum(axis=1))
+    course = np.where(others > 0, course, elsewhere[:, None])
     error = np.where(known, averages.observed - averages.predicted, 0.0)
     # A constant near the unit's mean keeps squares small; any gives the same value.
     x = np.where(known, x - x.sum(axis=(0, 1)) / np.maximum(known.sum(axis=(0, 1)), 1), 0.0)

@@ -117,6 +117,14 @@ def test_conditions_of_one_trial_and_trials_without_a_condition_are_left_out(lor
     assert float(found["r2"]) == pytest.approx(float(psth_match(without["rates"], without, key=0)["r2"]))
 
 
+def test_bins_of_one_condition_alone_are_held_against_the_mean_of_the_others():
+    counts = np.array([[[0], [3]], [[2], [5]], [[2], [np.nan]], [[2], [np.nan]]])
+    found = psth_match(np.ones(counts.shape), recorded(counts, ["a", "a", "b", "b"]), key=0)
+    # Averages 1, 4 and 2: errors 1 against the other condition's 2, 2 against its mean of 2, and 1 against 1.
+    spread = 1 + 16 + 4 - 49 / 3
+    assert float(found["floor"]) == pytest.approx(1 - (1 + 4 + 1) / spread)
+
+
 def test_one_condition_has_neither_floor_nor_interval(lorenz):
     one = lorenz.isel(trial=slice(0, 12))
     found = psth_match(one["rates"], one, key=0)
