@@ -139,7 +139,7 @@ def plot_trajectories(
     >>> from neurodyn.report import plot_trajectories
     >>> from neurodyn.simulate.lorenz import lorenz_population
     >>> recording = lorenz_population(key=0, n_conditions=3, n_trials=4)
-    >>> fit = create("factor_analysis", n_factors=3).fit(recording, key=0)
+    >>> fit = create("factor_analysis", rank=3).fit(recording, key=0)
     >>> len(plot_trajectories(fit, recording).axes)
     2
     """

@@ -4,6 +4,8 @@ import dataclasses
 import html
 import itertools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -112,7 +114,7 @@ def test_trajectories_end_with_their_trial_and_need_no_trials(plain, data):
 def test_trajectories_of_factor_analysis_and_of_none(data):
     values = np.random.default_rng(0).normal(size=(6, 20, 5))
     continuous = recording.make(values, sampling_interval=0.1)
-    fit = models.create("factor_analysis", n_factors=2).fit(continuous, key=0)
+    fit = models.create("factor_analysis", rank=2).fit(continuous, key=0)
     assert len(report.plot_trajectories(fit, continuous).axes) == 2  # one panel and its scale
     mean = models.create("mean").fit(data, key=0)
     with pytest.raises(NotApplicable, match="mean infers no continuous latent"):
@@ -126,9 +128,6 @@ def test_trajectories_of_factor_analysis_and_of_none(data):
 @pytest.mark.parametrize("symplectic", [False, True])
 @pytest.mark.parametrize("potential", [CoupledChannels(2), Oscillators(0.5), LearntPotential(5)])
 def test_modes_are_those_of_the_flow_s_own_step(symplectic, potential):
-    import jax
-    import jax.numpy as jnp
-
     flow = LangevinFlow(width=6, potential=potential, eta=0.2, gamma=0.1, symplectic=symplectic)
     dynamics = flow.start_dynamics(np.random.default_rng(3))
     modes = flow_modes(flow, dynamics)
@@ -153,10 +152,10 @@ def test_a_mode_s_period_and_decay_are_seen_in_a_simulation():
     flow = LangevinFlow(width=1, potential=Oscillators(), eta=0.1, gamma=0.02, learn=False)
     dynamics = {"potential": {"log_stiffness": np.log([4.0])}}
     modes, prepared = flow_modes(flow, dynamics), flow.prepare(dynamics)
-    state, path = np.array([[1.0, 0.0]], np.float32), []
+    state, path = jnp.array([[1.0, 0.0]]), []
     for _ in range(400):
         path.append(float(state[0, 0]))
-        state = np.asarray(flow.step(prepared, state, np.zeros((1, 1), np.float32)))
+        state = flow.step(prepared, state, jnp.zeros((1, 1)))
     path = np.array(path)
     crossings = np.flatnonzero((path[:-1] < 0) & (path[1:] >= 0))
     assert 1 / np.diff(crossings).mean() == pytest.approx(modes.cycles[0], rel=0.02)
