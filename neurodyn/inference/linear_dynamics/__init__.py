@@ -1,1 +1,0 @@
-"""Linear dynamical systems seen through counts: variational smoothing, filtering and expectation-maximisation."""
