@@ -176,7 +176,7 @@ def plot_potential(fit: Fit, *, width: float = 8.0) -> "Figure":
     figure = new_figure(width, sum(heights) + (1.2 if stacked else 0.9))
     grid = figure.add_gridspec(rows, 1, height_ratios=heights[:rows])
     pair = grid[:2].subgridspec(2, 1) if stacked else grid[0].subgridspec(1, 2)
-    spectrum, energy = pair.subplots().ravel()
+    spectrum, energy = pair.subplots(squeeze=False).ravel()
     _draw_spectrum(spectrum, learnt, shown)
     _draw_energy(energy, learnt, shown)
     if low:
@@ -202,6 +202,8 @@ def _words(learnt: Learnt, join: str) -> str:
 
 def _draw_spectrum(axes: "Axes", learnt: Learnt, shown: list[int]) -> None:
     """Eigenvalues in the colour of their fate."""
+    from matplotlib.ticker import MaxNLocator
+
     values, fates = learnt.modes.curvature, learnt.fates
     place = np.arange(1, len(values) + 1)
     axes.axhline(0.0, color=QUIET, lw=0.8)
@@ -230,7 +232,7 @@ def _draw_spectrum(axes: "Axes", learnt: Learnt, shown: list[int]) -> None:
             gid=f"mode {mode + 1}",
         )
     tidy(axes, x="mode", y="squared frequency", title="spectrum")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, handletextpad=0.2, borderpad=0.1)
 
 

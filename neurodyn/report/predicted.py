@@ -49,7 +49,7 @@ class Courses:
     @property
     def lengths(self) -> np.ndarray:
         """Bins of every trial before its tail in which nothing was measured."""
-        seen = np.isfinite(self.measured).any(axis=2)
+        seen = np.asarray(np.isfinite(self.measured).any(axis=2))
         return np.where(seen.any(axis=1), seen.shape[1] - np.argmax(seen[:, ::-1], axis=1), 0)
 
 

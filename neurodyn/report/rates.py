@@ -113,7 +113,7 @@ def _maps(shown: Courses, width: float) -> "Figure":
     scale = PowerNorm(0.5, 0.0, top)
     image = None
     for row, length in enumerate(shown.lengths):
-        place = (shown.edges[0], shown.edges[length], n_units - 0.5, -0.5)
+        place = (float(shown.edges[0]), float(shown.edges[int(length)]), n_units - 0.5, -0.5)
         for column, axes in enumerate(panels[row]):
             values = (shown.measured if column == 0 else rates[column - 1])[row, :length]
             if shown.kind == "continuous":
@@ -135,7 +135,7 @@ def _maps(shown: Courses, width: float) -> "Figure":
         words = f"{words}, {n_units} units" if room > 1.2 else words
         panels[row, 0].set_ylabel(words, fontsize=SMALL + 1, color=INK)
     if not stacked:
-        figure.get_layout_engine().set(wspace=0.05)
+        figure.set_layout_engine("constrained", wspace=0.05)
     label_ticks(panels[0, 0], names(shown.units, 10), "y", room=0.7 * room)
     _finish(panels, shown)
     if image is not None:

@@ -46,8 +46,7 @@ class Rows(NamedTuple):
 
     def of(self, rows: Shaped[np.ndarray, " index"] | slice) -> "Rows":
         """Some of the rows."""
-        cut = (array[rows] for array in (self.shared, self.own))
-        return Rows(*cut, self.replaced, self.targets[rows], self.observed[rows])
+        return Rows(self.shared[rows], self.own[rows], self.replaced, self.targets[rows], self.observed[rows])
 
 
 class Solution(NamedTuple):
@@ -74,6 +73,13 @@ class _Slopes(NamedTuple):
     value: np.ndarray
     gradient: np.ndarray
     curvature: np.ndarray | None
+
+
+def _computed(curvature: np.ndarray | None) -> np.ndarray:
+    """A curvature that was asked for."""
+    if curvature is None:
+        raise ValueError("the curvature was not asked for")
+    return curvature
 
 
 def linear_predictor(rows: Rows, weights: Float[np.ndarray, "feature unit"]) -> Float[np.ndarray, "row unit"]:
@@ -284,7 +290,7 @@ def _climb(
     weights = np.array(weights, np.float64)
     found = _slopes(rows, weights, link, True)
     value = found.value - 0.5 * (penalty * np.square(weights)).sum(0)
-    gradient, curvature = found.gradient - penalty * weights, found.curvature
+    gradient, curvature = found.gradient - penalty * weights, _computed(found.curvature)
     stale = np.zeros(n_units, bool)
     objective, active = [value.sum()], np.ones(n_units, bool)
     diagonal = np.arange(penalty.shape[0])
@@ -337,7 +343,6 @@ def _climb(
                 rows.targets[:, again],
                 rows.observed[:, again],
             )
-            renewed = _slopes(some, weights[:, again], link, True).curvature
-            curvature[again] = renewed
+            curvature[again] = _computed(_slopes(some, weights[:, again], link, True).curvature)
             stale[again] = False
     return Solution(weights, np.asarray(objective), False)

@@ -111,9 +111,9 @@ def rows_of_view(inputs: Inputs, targets: Targets, view: str) -> tuple[np.ndarra
 
     They go bin by bin over all trials: of the functions of time few are then not zero in any chunk of rows.
     """
-    usable = targets.observed.any(-1)
+    usable = np.asarray(targets.observed.any(-1))
     if ahead_of(view):
-        usable = usable & shifted(inputs.shown.any(-1)[..., None], ahead_of(view))[..., 0]
+        usable = usable & shifted(np.asarray(inputs.shown.any(-1))[..., None], ahead_of(view))[..., 0]
     time, trial = np.nonzero(usable.T)
     return trial, time
 

@@ -96,7 +96,7 @@ class PopulationRegression(Model, abc.ABC):
         values, mask, fed, shown = (array[seen, :bins] for array in (values, mask, fed, shown))
         level, variance = moments(values, mask)
         mean = prior_mean(values, mask, kinds)
-        visible = shown.any((0, 1))
+        visible = np.asarray(shown.any((0, 1)))
         regressor = np.where(visible, np.cumsum(visible) - 1, -1)
         given = fed[..., visible], shown[..., visible]
         functions = np.zeros((bins, 0)) if self.time_basis is None else time_functions(bins, self.time_basis)
