@@ -37,7 +37,7 @@ class FlowModes(NamedTuple):
     def cycles(self) -> Float[np.ndarray, " mode"]:
         """Cycles per bin; 0 where a mode does not oscillate."""
         turned = np.abs(np.angle(self.multiplier)).min(axis=1)
-        return np.where(np.abs(self.multiplier.imag).max(axis=1) > 1e-9, turned / (2 * np.pi), 0.0)
+        return np.where(np.abs(np.imag(self.multiplier)).max(axis=1) > 1e-9, turned / (2 * np.pi), 0.0)
 
     @property
     def growth(self) -> Float[np.ndarray, " mode"]:
