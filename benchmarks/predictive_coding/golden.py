@@ -74,7 +74,7 @@ def total_surprise(fit: Any, recording: Any, case: str) -> float:
     one = [jnp.asarray(leaf[0]) for leaf in told]
     base = type(plan.base)(*(jnp.asarray(leaf, one[0].dtype) for leaf in plan.base))
     found = plan.task.run(base, type(told)(*one))
-    return float(surprise(plan.task.structure, base, found, one[0], one[1], first_level=True).sum())
+    return float(surprise(plan.task.structure, base, found.expected, one[0], one[1], first_level=True).sum())
 
 
 def measure(quick: bool = False) -> list[Line]:

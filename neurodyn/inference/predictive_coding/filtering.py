@@ -101,7 +101,7 @@ def run(
 def surprise(
     structure: Structure,
     parameters: Parameters,
-    trajectory: Trajectory,
+    expected: Expected,
     inputs: Float[Array, "time leaf"],
     known: Bool[Array, "time leaf"],
     *,
@@ -111,8 +111,10 @@ def surprise(
 
     Parameters
     ----------
-    structure, parameters, trajectory, inputs, known
+    structure, parameters, inputs, known
         As in `run`.
+    expected : Expected
+        Predictions of all nodes, fields ``(time, node)``.
     first_level : bool
         Of a continuous input, take the density under the prediction of its first value parent, which leaves out the
         noise of the input; else the predictive one, of variance :math:`\sum_p \psi_p^2 g'^2/\hat\pi_p + 1/\hat\pi_u`.
@@ -123,7 +125,6 @@ def surprise(
         Nats.
     """
     columns = []
-    expected = trajectory.expected
     for position, leaf in enumerate(structure.leaves):
         value = inputs[:, position]
         parents = structure.links(structure.value, child=leaf)

@@ -11,7 +11,7 @@ whose transpose is the reverse mode: no step's intermediate values are kept.
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,8 @@ from neurodyn.inference.predictive_coding.predictions import Belief, Expected, P
 from neurodyn.inference.predictive_coding.structure import Structure
 
 State = tuple[Array, ...]
+T = TypeVar("T")
+BLOCK = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,9 +216,6 @@ def _states_tangent(steps: Steps, primals: tuple, tangents: tuple) -> tuple[tupl
         )[1]
         return [along(place) for place in range(count)], driven
 
-    slopes, driven = jax.vmap(local)(before, inputs, inputs_dot, time_step, time_step_dot, known)
-    start_dot = jax.jvp(steps.start, (parameters,), (parameters_dot,))[1]
-
     def step(dot: State, now: tuple[list[State], State]) -> tuple[State, State]:
         slope, drive = now
         after = tuple(
@@ -225,6 +224,28 @@ def _states_tangent(steps: Steps, primals: tuple, tangents: tuple) -> tuple[tupl
         )
         return after, dot
 
-    _, before_dot = jax.lax.scan(step, start_dot, (slopes, driven))
+    @functools.partial(jax.checkpoint, prevent_cse=False)
+    def block(dot: State, piece: tuple) -> tuple[State, State]:
+        return jax.lax.scan(step, dot, jax.vmap(local)(*piece))
+
+    start_dot = jax.jvp(steps.start, (parameters,), (parameters_dot,))[1]
+    n_time = len(inputs)
+    pieces = in_blocks((before, inputs, inputs_dot, time_step, time_step_dot, known), BLOCK)
+    _, before_dot = jax.lax.scan(block, start_dot, pieces)
+    before_dot = tuple(leaf.reshape(-1)[:n_time] for leaf in before_dot)
     nothing = np.zeros((), jax.dtypes.float0)
     return (before, failing, since), (before_dot, nothing, nothing)
+
+
+def in_blocks(tree: T, size: int) -> T:
+    """Leaves ``(time, ...)`` as ``(block, size, ...)``.
+
+    The last block is filled up with repetitions of the last step in which nothing is observed: masks are False there.
+    """
+
+    def cut(leaf: Array) -> Array:
+        extra = [(0, -len(leaf) % size), *[(0, 0)] * (leaf.ndim - 1)]
+        wide = jnp.pad(leaf, extra) if leaf.dtype == bool else jnp.pad(leaf, extra, mode="edge")
+        return wide.reshape(len(wide) // size, size, *leaf.shape[1:])
+
+    return jax.tree.map(cut, tree)

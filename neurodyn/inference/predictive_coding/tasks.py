@@ -4,6 +4,7 @@ A task is hashable and holds no numbers that are learnt: other values or partici
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -11,10 +12,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.predictive_coding.filtering import Trajectory, run, surprise
+from neurodyn.inference.predictive_coding.filtering import LONG, Trajectory, run, surprise
 from neurodyn.inference.predictive_coding.leaves import gaussian_surprise
-from neurodyn.inference.predictive_coding.predictions import Parameters
+from neurodyn.inference.predictive_coding.predictions import Expected, Parameters, stacked
 from neurodyn.inference.predictive_coding.responses import Moment, Response
+from neurodyn.inference.predictive_coding.sequences import BLOCK, State, Steps, in_blocks, states
 from neurodyn.inference.predictive_coding.structure import Structure
 
 SCALES = ("identity", "log", "logit")
@@ -150,13 +152,19 @@ class Task:
         """Log-probability of every response (or input), 0 where there was none, and the beliefs."""
         parameters, values = self.filled(free, base, response)
         found = self.run(parameters, one)
+        return self.explained(parameters, values, found.expected, one), found
+
+    def explained(
+        self, parameters: Parameters, values: Array, expected: Expected, one: Behaviour
+    ) -> Float[Array, " time"]:
+        """Log-probability of every response (or input) given predictions ``(time, node)``, 0 where there was none."""
         if self.response is None:
-            return -surprise(self.structure, parameters, found, one.inputs, one.known).sum(axis=1), found
+            return -surprise(self.structure, parameters, expected, one.inputs, one.known).sum(axis=1)
         rule = self.rule
         log_probability = jax.vmap(
             lambda now, given: rule.log_probability(now, self.structure, values, given)
-        )(self.moments(found, one), one.response)
-        return jnp.where(one.responded, log_probability, 0), found
+        )(Moment(expected, one.previous, one.regressors), one.response)
+        return jnp.where(one.responded, log_probability, 0)
 
     def log_likelihood(self, free: Array, data: Any) -> Array:
         """Log-probability of everything observed of one participant; minus infinity where an update fails.
@@ -174,12 +182,25 @@ class Task:
             Nats.
         """
         one, base, response = data
-        terms, found = self.terms(free, base, response, one)
-        return jnp.where(found.failure.node < 0, terms.sum(), -jnp.inf)
+        if len(one.response) < LONG:
+            terms, found = self.terms(free, base, response, one)
+            return jnp.where(found.failure.node < 0, terms.sum(), -jnp.inf)
+        parameters, values = self.filled(free, base, response)
+        steps = Steps(self.structure, self.order, self.scaled_inputs)
+        before, failing, _ = states(steps, parameters, one.inputs, one.known, one.time_step)
 
-    def moments(self, found: Trajectory, one: Behaviour) -> Moment:
-        """What the responses of one participant depend on, ``(time, ...)``."""
-        return Moment(found.expected, one.previous, one.regressors)
+        # Block by block: what is computed of a block stays near the processor, and is computed again for a derivative.
+        @functools.partial(jax.checkpoint, prevent_cse=False)
+        def block(total: Array, piece: tuple[State, Behaviour]) -> tuple[Array, None]:
+            before, now = piece
+            expected = jax.vmap(lambda *given: steps(parameters, *given)[1])(
+                before, now.inputs, now.known, now.time_step
+            )
+            return total + self.explained(parameters, values, stacked(expected), now).sum(), None
+
+        nothing = jnp.zeros((), one.inputs.dtype)
+        total, _ = jax.lax.scan(block, nothing, in_blocks((before, one), BLOCK))
+        return jnp.where(failing < 0, total, -jnp.inf)
 
     def __call__(self, free: Array, data: Any) -> Array:
         """Log posterior of one participant; minus infinity where an update fails.

@@ -67,7 +67,7 @@ class SwitchingInput:
     ... )
     >>> fit = network.at({})
     >>> beliefs = fit.infer(fit.simulate(50, key=0))["mean"]
-    >>> beliefs.sel(node=["u.rich", "u.poor"]).sum("node").round(4).values[0, -1].item()
+    >>> beliefs.sel(node=["u.rich", "u.poor"]).sum("node").round(4).values.ravel()[-1].item()
     1.0
     """
 

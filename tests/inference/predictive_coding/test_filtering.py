@@ -20,7 +20,7 @@ ORDERS = ("standard", "ehgf", "unbounded")
 def total(structure, learnt, inputs, known, order, steps=None):
     steps = jnp.ones(len(inputs), inputs.dtype) if steps is None else steps
     found = run(structure, learnt, inputs, known, steps, order=order)
-    return surprise(structure, learnt, found, inputs, known).sum()
+    return surprise(structure, learnt, found.expected, inputs, known).sum()
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -196,7 +196,7 @@ def test_a_linear_network_without_volatility_parent_is_the_kalman_filter():
         learnt = parameters(structure, [0, np.log(step)], [0, 0.4], [1 / noise, 1.5])
         inputs, known = jnp.asarray(values)[:, None], jnp.ones((80, 1), bool)
         found = run(structure, learnt, inputs, known, jnp.ones(80))
-        terms = surprise(structure, learnt, found, inputs, known)[:, 0]
+        terms = surprise(structure, learnt, found.expected, inputs, known)[:, 0]
     mean, variance = 0.4, 1 / 1.5
     for time, value in enumerate(values):
         variance += step

@@ -55,7 +55,7 @@ def filtered(structure, learnt, values, known=None, steps=None):
     known = jnp.ones(values.shape, bool) if known is None else jnp.asarray(known)[:, None]
     steps = jnp.ones(len(values)) if steps is None else jnp.asarray(steps, values.dtype)
     found = run(structure, learnt, values, known, steps)
-    return found, np.asarray(surprise(structure, learnt, found, values, known))[:, 0]
+    return found, np.asarray(surprise(structure, learnt, found.expected, values, known))[:, 0]
 
 
 def test_a_fixed_weight_averages_exponentially_and_predicts_by_a_student_density():
@@ -268,7 +268,7 @@ def test_gradients_are_finite_differences(monkeypatch, structure, long):
         @jax.jit
         def total(learnt):
             found = run(structure, learnt, inputs, seen, jnp.asarray(steps))
-            return surprise(structure, learnt, found, inputs, seen).sum()
+            return surprise(structure, learnt, found.expected, inputs, seen).sum()
 
         direction = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape)), learnt)
         if n_nodes <= 3:  # couplings to the leaf are no parameters

@@ -47,7 +47,7 @@ def filtered(structure, learnt, values, known=None, steps=None, order="ehgf"):
     known = jnp.ones(values.shape, bool) if known is None else jnp.asarray(known)[:, None]
     steps = jnp.ones(len(values)) if steps is None else jnp.asarray(steps, values.dtype)
     found = run(structure, learnt, values, known, steps, order=order)
-    return found, surprise(structure, learnt, found, values, known)[:, 0]
+    return found, surprise(structure, learnt, found.expected, values, known)[:, 0]
 
 
 @pytest.mark.parametrize("order", ORDERS)
