@@ -32,7 +32,9 @@ print(neurodyn.recording.describe(recording))
 split = holdout.groups("condition", 5, key=0)(recording)
 held_out = split.target["activity"].notnull().any(("time", "unit")).values
 train, test = recording.isel(trial=~held_out), recording.isel(trial=held_out)
-print(f"{len(np.unique(train['condition']))} conditions to learn from, {len(np.unique(test['condition']))} held out")
+print(
+    f"{len(np.unique(train['condition']))} conditions to learn from, {len(np.unique(test['condition']))} held out"
+)
 
 fit = SequentialVAE().fit(train, key=0)
 inferred = fit.predict(test, mode="all")

@@ -92,7 +92,9 @@ for name, values in zip(names, found, strict=True):
 print(f"{'difference':36}" + "".join(f"{value:+8.3f}" for value in (found[0] - found[1]).mean(axis=1)))
 
 figure, axes = plt.subplots(figsize=(5.5, 3), layout="constrained")
-for name, values, colour, face in zip(names, found, ("#0b5fa5", "#5b6470"), ("#0b5fa5", "white"), strict=True):
+for name, values, colour, face in zip(
+    names, found, ("#0b5fa5", "#5b6470"), ("#0b5fa5", "white"), strict=True
+):
     axes.plot(sizes, values.mean(axis=1), color=colour, lw=1.8, label=name)
     axes.plot(np.repeat(sizes, 3), values.ravel(), "o", color=colour, mfc=face, ms=4.5)
 axes.axhline(0, color="#5b6470", lw=0.8, ls="--")

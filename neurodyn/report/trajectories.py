@@ -167,7 +167,8 @@ def plot_trajectories(
             _by_label(axes, paths, some, component, labels)
         tidy(axes, x=_component(paths, 0), y=_component(paths, component))
         axes.set_aspect("equal", adjustable="datalim")
-    tidy(panels[0], title=f"{paths.what}, {len(some)} of {held} trials" if held > 1 else paths.what)
+    shown = f"{len(some)} of {held}" if len(some) < held else f"{held}"
+    tidy(panels[0], title=f"{paths.what}, {shown} trials" if held > 1 else paths.what)
     _key(figure, list(panels), image, labels, recording, by)
     return figure
 

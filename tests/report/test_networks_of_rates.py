@@ -80,7 +80,7 @@ def test_trajectories_are_principal_components_of_the_latent(driven, data, width
         drawn = np.array(line(axes, "mean stay").get_data())
         expected = (latent[1::2].mean(axis=0) - flat.mean(axis=0)) @ vectors[:, [-1, -component]]
         np.testing.assert_allclose(np.abs(drawn.T), np.abs(expected), rtol=1e-3, atol=1e-4)
-    assert first.get_title("left") == "latent, 16 of 16 trials"
+    assert first.get_title("left") == "latent, 16 trials"
 
 
 def test_features_stand_in_where_the_latent_is_not_used(plain, data):
