@@ -19,7 +19,7 @@ from neurodyn.models.vae import CoupledChannels, LangevinFlow, Training
 from neurodyn.simulate.lorenz import lorenz_population
 from neurodyn.validation import holdout, metrics
 
-recording = lorenz_population(key=0, mean_rate=10.0, n_conditions=65, n_trials=8)
+recording = lorenz_population(key=0, mean_rate=10.0, n_conditions=65, n_trials=6)
 print(neurodyn.recording.describe(recording))
 
 # %%
@@ -42,12 +42,12 @@ inferred = fit.predict(test, mode="all")
 # %%
 # One trial: the counts, what the network makes of them, and the rates that they were drawn from.
 
-report.plot_rates(inferred, test, trial=[0, 40])
+report.plot_rates(inferred, test, trial=[0, 30])
 
 # %%
 # Four of the neurons as curves, in one trial of each of three conditions. Spikes are the ticks below.
 
-report.plot_rates(inferred, test, trial=[0, 40, 80], units=[0, 9, 18, 27])
+report.plot_rates(inferred, test, trial=[0, 30, 60], units=[0, 9, 18, 27])
 
 # %%
 # How good, and beside what
