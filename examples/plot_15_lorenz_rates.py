@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 import neurodyn
 from neurodyn import report
 from neurodyn.models import SequentialVAE, create
-from neurodyn.models.vae import CoupledChannels, LangevinFlow, Training
+from neurodyn.models.vae import LangevinFlow, Oscillators, Training
 from neurodyn.simulate.lorenz import lorenz_population
 from neurodyn.validation import holdout, metrics
 
@@ -122,12 +122,12 @@ report.plot_trajectories(fit, test.isel(trial=np.isin(test["condition"], six)), 
 # ----------------------
 # The default leaves the latent dynamics out, and decodes rates from the encoder. Here they are put in: a position and a
 # velocity move in a learnt potential, the encoder pushes them in every bin, and nothing else reaches the decoder
-# (``reads_encoder=False``). Channels are coupled to their neighbours, and a quartic term keeps them from running away.
-# Half the default's epochs are enough to see its modes.
+# (``reads_encoder=False``). The potential is that of oscillators, each with a frequency of its own that is learnt. Half of
+# the default's epochs are enough to see them.
 
 short = Training(epochs=30)
 flow = SequentialVAE(
-    latent=LangevinFlow(potential=CoupledChannels(confinement="quartic")),
+    latent=LangevinFlow(potential=Oscillators()),
     ablate=None,
     reads_encoder=False,
     divergence_weight=0.1,
@@ -136,9 +136,9 @@ flow = SequentialVAE(
 report.plot_potential(flow)
 
 # %%
-# Modes of a positive squared frequency swing about the origin, those of a negative one leave it until the quartic term turns
-# them back. Is that a discovery about the population? The encoder alone, trained for as many epochs, is the comparison
-# to make.
+# Every mode is an oscillator, the stiffest first. (With ``CoupledChannels(confinement="quartic")`` neighbours are coupled,
+# and a further row of the figure shows the modes as patterns of channels and places.) Is this a discovery about the
+# population? The encoder alone, trained for as many epochs, is the comparison to make.
 
 alone = SequentialVAE(training=short).fit(train, key=0)
 print(
