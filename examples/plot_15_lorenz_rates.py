@@ -151,9 +151,10 @@ print(
 )
 
 # %%
-# **The encoder alone does as well or better.** The modes describe how this network carries the signal, and are no evidence
-# that the signal obeys them. What a flow adds is that it can be simulated (``flow.simulate``), which a network that reads
-# its rates from the encoder cannot.
+# **The encoder alone does as well.** What is between the two is a small part of what either gains over factor analysis, and
+# other trials or another key may turn it round. So the modes describe how this network carries the signal, and are no
+# evidence that the signal obeys them. What a flow adds is that it can be simulated (``flow.simulate``), which a network that
+# reads its rates from the encoder cannot.
 #
 # How this analysis fails
 # -----------------------

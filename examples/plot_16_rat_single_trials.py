@@ -38,7 +38,7 @@ if path.is_file():
     recording = recording.assign_coords(condition=("trial", press))
 else:
     print("NEURODYN_DATA holds no spike table of this page: simulating a population.\n")
-    recording = lorenz_population(key=0, n_conditions=20, n_trials=20).drop_vars("rates")
+    recording = lorenz_population(key=0, n_conditions=20, n_trials=20)
 print(neurodyn.recording.describe(recording))
 
 # %%

@@ -108,11 +108,12 @@ plt.show()
 # %%
 # What this means
 # ---------------
-# - From the fewest trials the regression wins: such a network has not learnt yet how neurons belong together, and may
-#   predict worse than the mean rate does. Do not fit one to a handful of trials.
-# - From all of them the network is level with the regression or ahead of it, on the mouse by no more than the draw of
-#   neurons and trials can explain. On such evidence take the model that is fitted in a moment and has weights that can be
-#   read, and look at the network again when there are more trials.
+# - On the mouse the regression wins from the fewest trials: the network has not learnt yet how neurons belong together, and
+#   may predict worse than the mean rate does. Do not fit one to a handful of trials. In the simulation, where every neuron
+#   follows the same three numbers, far fewer are enough: what counts is how much neurons share.
+# - From all trials the network is level with the regression or ahead of it, on the mouse by no more than the draw of neurons
+#   and trials can explain. On such evidence take the model that is fitted in a moment and has weights that can be read,
+#   and look at the network again when there are more trials.
 # - The curve says more than its last point. Where the network still rises and the regression does not, record more; where
 #   both are flat, a larger model has nothing to find.
 #

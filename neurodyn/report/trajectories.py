@@ -292,6 +292,8 @@ def _key(
     by: str | None,
 ) -> None:
     """What the colours are."""
+    from matplotlib.ticker import MaxNLocator
+
     name = "condition" if by == "auto" else str(by).replace("_", " ")
     if labels is not None and labels.dtype.kind != "f":
         handles, said = panels[0].get_legend_handles_labels()
@@ -318,4 +320,7 @@ def _key(
         last = recording.sizes["time"] - 1
         bar.set_ticks(np.linspace(0, last, 3).tolist())
         bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value * step:.3g}")
+    elif (labels[np.isfinite(labels)] % 1 == 0).all():
+        bar.locator = MaxNLocator(nbins=6, integer=True)
+        bar.update_ticks()
     bar.set_label(name, fontsize=SMALL, color=INK)

@@ -99,6 +99,15 @@ def test_numbers_of_trials_have_a_scale(plain, data):
     assert figure.axes[-1].get_ylim() == (0.0, 3.75)
 
 
+def test_whole_numbers_of_trials_have_whole_ticks(plain, data):
+    numbered = data.assign_coords(block=("trial", np.arange(16)))
+    figure = report.plot_trajectories(plain, numbered, by="block")
+    figure.canvas.draw()
+    ticks = figure.axes[-1].get_yticks()
+    assert len(ticks) > 2
+    np.testing.assert_array_equal(ticks, np.round(ticks))
+
+
 def test_trajectories_end_with_their_trial_and_need_no_trials(plain, data):
     counts = data["activity"].values.copy()
     counts[3, 7:] = np.nan
