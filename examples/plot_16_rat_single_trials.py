@@ -113,8 +113,8 @@ axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=
 plt.show()
 
 # %%
-# On the rat the two loudest neurons fire most of the spikes, and no model knows much of them: that is why the pooled score is
-# low, and what a network is worth shows in the rows below. In the simulation all neurons share the same signal.
+# On the rat the two loudest neurons fire most of the spikes, and no model knows much of them: that is why the pooled score
+# is low, and what a network is worth shows in the rows below. In the simulation all neurons share the same signal.
 
 # %%
 # Single trials of neurons that were not shown
