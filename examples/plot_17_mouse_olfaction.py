@@ -4,7 +4,7 @@ Few trials: when a regression is enough
 
 Forty-five sniffs of an odour, half a second each, seen by thirty neurons of a mouse: many recordings are of this size. A
 network has thousands of weights to learn from them, a regression a few dozen for every neuron. This page runs the test of
-the page on rat motor cortex on so little data, and then takes trials away until the network is clearly the wrong choice.
+the page on rat motor cortex on so little data, and then takes trials away.
 
 - With ``NEURODYN_DATA`` set: 30 neurons recorded in the mouse's olfactory system, 45 trials.
 - Otherwise: as many trials and neurons of a simulation driven by the Lorenz attractor.
