@@ -205,7 +205,7 @@ def _draw_panel(axes: "Axes", comparison: "Comparison", protocol: str, metric: s
     tidy(axes, x=metric_name(metric) + ("" if higher else " (lower is better)"), frame=("bottom",))
     if titled:
         axes.set_title(protocol, fontsize=TEXT, color=INK, loc="left", fontweight="bold")
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=8)  # markers of what is cut off lie on the edge
 
 
 def _draw_ceiling(axes: "Axes", table: xr.Dataset, low: float, high: float) -> None:

@@ -167,7 +167,8 @@ def plot_trajectories(
             _by_label(axes, paths, some, component, labels)
         tidy(axes, x=_component(paths, 0), y=_component(paths, component))
         axes.set_aspect("equal", adjustable="datalim")
-    tidy(panels[0], title=f"{paths.what}, {len(some)} of {held} trials" if held > 1 else paths.what)
+    shown = f"{len(some)} of {held}" if len(some) < held else f"{held}"
+    tidy(panels[0], title=f"{paths.what}, {shown} trials" if held > 1 else paths.what)
     _key(figure, list(panels), image, labels, recording, by)
     return figure
 
@@ -291,6 +292,8 @@ def _key(
     by: str | None,
 ) -> None:
     """What the colours are."""
+    from matplotlib.ticker import MaxNLocator
+
     name = "condition" if by == "auto" else str(by).replace("_", " ")
     if labels is not None and labels.dtype.kind != "f":
         handles, said = panels[0].get_legend_handles_labels()
@@ -317,4 +320,7 @@ def _key(
         last = recording.sizes["time"] - 1
         bar.set_ticks(np.linspace(0, last, 3).tolist())
         bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value * step:.3g}")
+    elif (labels[np.isfinite(labels)] % 1 == 0).all():
+        bar.locator = MaxNLocator(nbins=6, integer=True)
+        bar.update_ticks()
     bar.set_label(name, fontsize=SMALL, color=INK)

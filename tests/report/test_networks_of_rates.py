@@ -80,7 +80,7 @@ def test_trajectories_are_principal_components_of_the_latent(driven, data, width
         drawn = np.array(line(axes, "mean stay").get_data())
         expected = (latent[1::2].mean(axis=0) - flat.mean(axis=0)) @ vectors[:, [-1, -component]]
         np.testing.assert_allclose(np.abs(drawn.T), np.abs(expected), rtol=1e-3, atol=1e-4)
-    assert first.get_title("left") == "latent, 16 of 16 trials"
+    assert first.get_title("left") == "latent, 16 trials"
 
 
 def test_features_stand_in_where_the_latent_is_not_used(plain, data):
@@ -97,6 +97,15 @@ def test_numbers_of_trials_have_a_scale(plain, data):
     figure = report.plot_trajectories(plain, data, by="speed")
     assert figure.axes[-1].get_ylabel() == "speed"
     assert figure.axes[-1].get_ylim() == (0.0, 3.75)
+
+
+def test_whole_numbers_of_trials_have_whole_ticks(plain, data):
+    numbered = data.assign_coords(block=("trial", np.arange(16)))
+    figure = report.plot_trajectories(plain, numbered, by="block")
+    figure.canvas.draw()
+    ticks = figure.axes[-1].get_yticks()
+    assert len(ticks) > 2
+    np.testing.assert_array_equal(ticks, np.round(ticks))
 
 
 def test_trajectories_end_with_their_trial_and_need_no_trials(plain, data):
