@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from neurodyn.errors import ModelError
 from neurodyn.inference.vae.latents import Latent
 from neurodyn.inference.vae.layers import Parameters
-from neurodyn.inference.vae.potentials import CoupledChannels, Potential
+from neurodyn.inference.vae.potentials import Oscillators, Potential
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,9 @@ class LangevinFlow(Latent):
         Whether the encoder exerts a force: its mean and spread are the posterior of e. Without it, no data enter after
         the first bin.
     potential : Potential
-        One of `neurodyn.inference.vae.potentials`.
+        One of `neurodyn.inference.vae.potentials`. The default, independent oscillators, cannot run away and did best on
+        held-out conditions of simulated populations; coupled channels that are confined by a quadratic only can grow
+        modes that leave every bound while they are trained, a quartic holds them.
     eta : float
         Step size.
     gamma : float
@@ -57,7 +59,7 @@ class LangevinFlow(Latent):
     64
     """
 
-    potential: Potential = dataclasses.field(default_factory=lambda: CoupledChannels(confinement="quadratic"))
+    potential: Potential = dataclasses.field(default_factory=Oscillators)
     eta: float = 0.3
     gamma: float = 0.3
     learn: bool = True
