@@ -138,40 +138,36 @@ class PoissonLDSFit(HasLogLikelihood, HasInfer, HasSimulate):
         """Latents, then counts; the latents as a further variable."""
         if options:
             raise ModelError(f"simulate got the unknown option {next(iter(options))!r}; it takes none.")
-        dynamics, loadings = on_device(self.bare(), self._basis(n_time))
-        for_latents, for_counts = jax.random.split(key)
-        latent = draw_latents(dynamics, for_latents, n_trials)
-        rate = jnp.exp(jnp.minimum(latent @ loadings.weight.T + loadings.offset, LARGEST_LOG_RATE))
-        counts = np.asarray(jax.random.poisson(for_counts, rate), np.float32)
+        parameters = self.bare()
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
+        latent = draw_latents(parameters, self._basis(n_time), rng, n_trials)
+        log_rate = latent @ parameters.weight.T + parameters.offset
         drawn = make(
-            counts.transpose(1, 0, 2),
+            rng.poisson(np.exp(np.minimum(log_rate, LARGEST_LOG_RATE))).astype(np.float32),
             sampling_interval=float(self.provenance.get("sampling_interval", 1.0)),
             kind="count",
             unit=self.units,
             source="simulated from a fit of poisson_lds",
         )
-        return drawn.assign(latents=(("trial", "time", "latent"), np.asarray(latent).transpose(1, 0, 2)))
+        return drawn.assign(latents=(("trial", "time", "latent"), latent))
 
 
-def draw_latents(dynamics: Dynamics, key: jax.Array, n_trials: int) -> jax.Array:
-    """Paths of the latents, ``(time, trial, latent)``."""
-    n_time, n_latents = dynamics.drive.shape
-    noise = jax.random.normal(key, (n_time, n_trials, n_latents), dynamics.drive.dtype)
+def draw_latents(
+    parameters: Parameters, basis: np.ndarray, rng: np.random.Generator, n_trials: int
+) -> np.ndarray:
+    """Paths of the latents, ``(trial, time, latent)``."""
 
-    def root(matrix: jax.Array) -> jax.Array:
-        size, vectors = jnp.linalg.eigh(matrix)
-        return vectors * jnp.sqrt(jnp.maximum(size, 0))
+    def root(matrix: np.ndarray) -> np.ndarray:
+        size, vectors = np.linalg.eigh(matrix)
+        return vectors * np.sqrt(np.maximum(size, 0))
 
-    first = dynamics.initial_mean + noise[0] @ root(dynamics.initial_covariance).T
-    spread = noise[1:] @ root(dynamics.noise).T
-
-    def step(now: jax.Array, inputs: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        drive, jolt = inputs
-        following = now @ dynamics.transition.T + drive + jolt
-        return following, following
-
-    _, rest = jax.lax.scan(step, first, (dynamics.drive[1:], spread))
-    return jnp.concatenate([first[None], rest])
+    drive = basis @ parameters.drive.T
+    path = rng.normal(size=(n_trials, *drive.shape))
+    path[:, 0] = parameters.initial_mean + path[:, 0] @ root(parameters.initial_covariance).T
+    path[:, 1:] = drive[1:] + path[:, 1:] @ root(parameters.noise).T
+    for t in range(1, len(drive)):
+        path[:, t] += path[:, t - 1] @ parameters.transition.T
+    return path
 
 
 def _whole(parts: list[jax.Array], n_trials: int) -> np.ndarray:
