@@ -78,8 +78,8 @@ def inverse(
     Examples
     --------
     >>> import jax.numpy as jnp
-    >>> inverse(jnp.array([[[2.0, 0.0], [0.0, 4.0]]]))[0].tolist()
-    [[[0.5, 0.0], [0.0, 0.25]]]
+    >>> inverse(jnp.array([[[2.0, 1.0], [1.0, 1.0]]]))[0].tolist()
+    [[[1.0, -1.0], [-1.0, 2.0]]]
     """
     current = jax.lax.optimization_barrier(jnp.moveaxis(matrix, 0, -1))
     log_determinant = jnp.zeros(matrix.shape[0], matrix.dtype)

@@ -149,7 +149,7 @@ def smooth(dynamics: Dynamics, sites: Sites) -> Smoothed:
     >>> one = jnp.ones((1, 1))
     >>> prior = Dynamics(one, jnp.zeros((2, 1)), 0 * one, jnp.zeros(1), one)
     >>> sites = Sites(jnp.ones((2, 1, 1)), jnp.ones((2, 1, 1, 1)))
-    >>> smooth(prior, sites).mean.round(4).ravel().tolist()
+    >>> [round(float(mean), 4) for mean in smooth(prior, sites).mean.ravel()]
     [0.6667, 0.6667]
     """
     _, n_trials, n_latents = sites.linear.shape
