@@ -16,7 +16,7 @@ from neurodyn.inference.linear_dynamics.starting import first_parameters
 
 FIRST_TRIALS = 256  # of many trials those on which the climb begins
 CHOOSING_BINS = 200  # of a stretch that stands for a trial where there are none
-CHOOSING_STEPS = 16
+CHOOSING_STEPS = 48  # after few steps many latents look no better than few: they take longer to learn
 UNIT_GROUPS = 4
 SURE_STEPS, SURE = 40, 1e-3
 
@@ -125,9 +125,9 @@ def choose_latents(
     """The smallest number of latents that predicts hidden units of held-out trials as well as the best.
 
     Every fourth of at most 256 trials is held out, and of each a fourth of the units is predicted from the others.
-    Candidates come in rising order, and the search ends when two in a row are worse than the best. As well as the best
-    means: worse by no more than the standard error of the difference. Where there are fewer than four trials and time
-    has no functions, stretches of 200 bins stand for trials.
+    Candidates come in rising order, and the search ends when one is not as good as the best before it, or two in a
+    row are worse. As good as the best means: worse by no more than the standard error of the difference.
+    Where there are fewer than four trials and time has no functions, stretches of 200 bins stand for trials.
 
     Parameters
     ----------
@@ -170,13 +170,16 @@ def choose_latents(
         scores.append(np.where(hidden, judged.values * np.log(rate) - rate, 0.0).sum((1, 2)))
         fits.append(found)
         best = int(np.argmax([score.sum() for score in scores]))
-        if len(scores) - 1 - best >= 2:
+        if len(scores) - 1 - best >= 2 or not _as_good(scores[-1], scores[best]):
             break
-    for n_latents, score, found in zip(candidates, scores, fits, strict=False):
-        worse = scores[best] - score
-        if worse.sum() <= np.sqrt(len(worse)) * worse.std():
-            return n_latents, found
-    return candidates[best], fits[best]
+    chosen = next(index for index, score in enumerate(scores) if _as_good(score, scores[best]))
+    return candidates[chosen], fits[chosen]
+
+
+def _as_good(score: Float[np.ndarray, " trial"], best: Float[np.ndarray, " trial"]) -> bool:
+    """Whether a sum over trials is lower by no more than the standard error of the difference."""
+    worse = best - score
+    return bool(worse.sum() <= np.sqrt(len(worse)) * worse.std())
 
 
 def in_stretches(data: Data, length: int) -> Data:
