@@ -68,15 +68,15 @@ class PoissonLDS(Model):
     Notes
     -----
     Options of `fit`: ``max_iterations`` (100), ``tolerance`` (1e-5 nats per bin), ``progress``. With more than 512
-    trials the climb begins on 256 of them. Where counts are few, expectation-maximisation is slow: a hundred steps may
-    not be enough, and choosing the number of latents takes as long as the fit or longer. Arithmetic of single trials is in single precision, that of parameters in
-    double. Memory: about five times trials x bins x latents x latents numbers.
+    trials the climb begins on 256 of them. Where counts are few, expectation-maximisation is slow: a hundred steps
+    may not be enough, and choosing the number of latents takes as long as the fit or longer. Arithmetic of single
+    trials is in single precision, that of parameters in double. Memory: about five times trials x bins x latents x
+    latents numbers.
 
     References
     ----------
     Macke, J. H., Buesing, L., Cunningham, J. P., Yu, B. M., Shenoy, K. V. & Sahani, M. (2011). Empirical models of
     spiking in neural populations. Advances in Neural Information Processing Systems 24.
-    https://papers.nips.cc/paper/4289-empirical-models-of-spiking-in-neural-populations
     Khan, M. E. & Lin, W. (2017). Conjugate-computation variational inference: converting variational inference in
     non-conjugate models to inferences in conjugate models. International Conference on Artificial Intelligence and
     Statistics. doi:10.48550/arXiv.1703.04265
