@@ -122,6 +122,7 @@ def measure_others(*, quick: bool) -> list[Line]:
     train, _, test = parts(10.0, 0, CONDITIONS)
     lines = []
     rows: dict[str, Any] = dict(ablations(EPOCHS, PUBLISHED_EPOCHS, quick))
+    rows["Poisson linear dynamical system"] = create("poisson_lds")
     for name, model in rows.items():
         found = score(model, train, test, 0)
         lines.append(Line(f"Lorenz 10 Hz, unseen conditions, {name}: R2", f"{found:.3f}", note="seed 0"))

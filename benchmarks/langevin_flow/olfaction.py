@@ -42,6 +42,7 @@ def measure(*, quick: bool) -> list[Line]:
         BASELINE,
         "trial_average",
         "factor_analysis",
+        "poisson_lds",
     ):
         rows[name] = create(name)
     counts = np.concatenate([task.counts for task in found])

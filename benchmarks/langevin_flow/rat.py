@@ -202,6 +202,7 @@ def measure_table(*, quick: bool) -> list[Line]:
         BASELINE,
         "trial_average",
         "factor_analysis",
+        "poisson_lds",
     ):
         rows[name] = create(name)
     rows["HMM, 8 states"] = HMM(n_states=8, emission="poisson")

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "base": ["Fit", "Model", "Prediction", "Trace"],
         "glm": ["GLM", "GLMFit", "SwitchingGLM", "SwitchingGLMFit"],
         "hmm": ["HMM", "HMMFit"],
+        "linear_dynamics": ["PoissonLDS", "PoissonLDSFit"],
         "predictive_coding": ["HGF", "PredictiveCodingNetwork", "PredictiveCodingFit"],
         "pipeline": [
             "Pipeline",

@@ -16,6 +16,7 @@ BUILT_IN = {
     "switching_glm": "neurodyn.models.glm:SwitchingGLM",
     "predictive_coding": "neurodyn.models.predictive_coding:PredictiveCodingNetwork",
     "sequential_vae": "neurodyn.models.vae:SequentialVAE",
+    "poisson_lds": "neurodyn.models.linear_dynamics:PoissonLDS",
     "mean": "neurodyn.models.baselines:Mean",
     "persistence": "neurodyn.models.baselines:Persistence",
     "ar_ridge": "neurodyn.models.baselines:ARRidge",

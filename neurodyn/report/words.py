@@ -28,6 +28,7 @@ FULL_NAMES = {
     "trial_average": "the trial average",
     "factor_analysis": "factor analysis",
     "sequential_vae": "the sequential autoencoder",
+    "poisson_lds": "the Poisson linear dynamical system",
     "smoothed_ridge": "ridge regression on smoothed activity",
     "smoothed_poisson": "Poisson regression on smoothed activity",
     "smoothed_poisson_time": "Poisson regression on smoothed activity and time",

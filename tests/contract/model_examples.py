@@ -175,6 +175,13 @@ EXAMPLES: dict[str, Example] = {
         tolerance=2e-3,
     ),
     "sequential_vae": Example(autoencoder, single_precision_counts, tolerance=2e-3, monotone=False),
+    "poisson_lds": Example(
+        lambda: registry.create("poisson_lds", n_latents=2),
+        single_precision_counts,
+        options={"max_iterations": 20},
+        reference="past",
+        tolerance=2e-3,
+    ),
     "predictive_coding": Example(network, responses, unit_count=1, tolerance=2e-4),
     "pipeline": Example(
         lambda: registry.create(

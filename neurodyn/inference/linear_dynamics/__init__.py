@@ -1,0 +1,1 @@
+"""Linear dynamical systems seen through counts: variational smoothing, filtering and expectation-maximisation."""
