@@ -4,17 +4,23 @@ import dataclasses
 import functools
 import warnings
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
 
+import neurodyn
 from neurodyn import recording
 from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable, RecordingError
+from neurodyn.inference.vae.potentials import CoupledChannels, NoPotential
 from neurodyn.models.vae import (
     GRUEncoder,
+    IndependentNoise,
     LangevinFlow,
     LinearDecoder,
+    LinearDynamics,
     Masking,
+    RandomWalk,
     SequentialVAE,
     Training,
     TransformerDecoder,
@@ -22,6 +28,7 @@ from neurodyn.models.vae import (
     published_langevin_flow,
 )
 from neurodyn.models.vae.layout import part, rows, tiled, unit_seeds
+from neurodyn.models.vae.parameters import from_dataset, to_dataset
 
 TINY = Training(epochs=3, batch_size=8, warm_up=2)
 
@@ -291,3 +298,29 @@ def test_hyperparameters_out_of_range_are_refused_by_name(change, message):
     with pytest.raises(Exception, match=message) as caught:
         tiny(**change)
     assert isinstance(caught.value, ModelError) or "encoder" in change
+
+
+@pytest.mark.parametrize(
+    "latent",
+    [
+        RandomWalk(width=4),
+        IndependentNoise(width=4),
+        LinearDynamics(width=4),
+        LangevinFlow(width=4, potential=NoPotential(), learn=False),
+        LangevinFlow(width=4, potential=CoupledChannels(2, confinement="quartic")),
+    ],
+    ids=lambda latent: type(latent).__name__,
+)
+def test_parameters_survive_as_labelled_arrays(latent):
+    network = tiny(latent=latent)._network("poisson")
+    tree = network.start(np.random.default_rng(0), unit_seeds(np.array(["a", "b"])), np.ones(2), np.ones(2))
+    back = from_dataset(to_dataset(tree, np.array(["a", "b"])))
+    assert jax.tree.structure(back) == jax.tree.structure(tree)
+    assert all(jax.tree.leaves(jax.tree.map(lambda one, other: np.array_equal(one, other), tree, back)))
+
+
+def test_a_latent_without_parameters_predicts_after_it_was_saved(tmp_path):
+    fit = tiny(latent=RandomWalk(width=2), training=Training(epochs=1)).fit(counts(), key=0)
+    fit.save(tmp_path / "fit")
+    kept = fit.predict(counts())["mean"]
+    xr.testing.assert_identical(neurodyn.load(tmp_path / "fit").predict(counts())["mean"], kept)

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 MARK = "network"
+NOTHING = "nothing"  # the leaf that stands for a branch without parameters
 
 
 def to_dataset(tree: dict[str, Any], units: np.ndarray) -> xr.Dataset:
@@ -55,7 +56,8 @@ def from_dataset(parameters: xr.Dataset) -> dict[str, Any]:
         branch = tree
         for step in steps[1:-1]:
             branch = branch.setdefault(step, {})
-        branch[steps[-1]] = variable.values
+        if steps[-1] != NOTHING:
+            branch[steps[-1]] = variable.values
     return tree
 
 
@@ -64,6 +66,8 @@ def _walk(tree: Any, path: tuple[str, ...]) -> Any:
     if not isinstance(tree, dict):
         yield path, tree
         return
+    if not tree:
+        yield (*path, NOTHING), np.zeros(0, np.float32)
     for name in sorted(tree):
         yield from _walk(tree[name], (*path, name))
 
