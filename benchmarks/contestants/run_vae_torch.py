@@ -5,10 +5,10 @@ python run_vae_torch.py problem.npz epochs output.json
 
 import json
 import math
-import resource
 import sys
 import time
 
+import clock
 import numpy as np
 import torch
 from torch import nn
@@ -89,7 +89,7 @@ def main() -> None:
     record = {
         "seconds": times,
         "bits_per_spike": float(gain / scored.sum()),
-        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_megabytes": 1000 * clock.peak_memory_gb(),
         "version": torch.__version__,
     }
     with open(sys.argv[3], "w", encoding="utf-8") as file:
