@@ -59,7 +59,7 @@ def test_two_passes_do_more_than_two_exact_steps(short_segments, poisson, order)
     for _ in range(2):
         exact, _, _ = em_step(emission, TransitionPrior(), sequence, exact)
     optimum = exact
-    for _ in range(40):
+    for _ in range(20):
         optimum, _, _ = em_step(emission, TransitionPrior(), sequence, optimum)
     incremental = incremental_fit(0, start, sequence, emission, TransitionPrior(), 2)
     best = objective(emission, sequence, optimum)

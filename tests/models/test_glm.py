@@ -213,7 +213,7 @@ def test_mean_field_forecasts_agree_with_simulated_paths_on_three_neurons():
     # Near the border of stability the rate depends on the state's own history, which the mean field averages away.
     field, paths = forecasts(strong)
     np.testing.assert_allclose(paths[:, 0], field[:, 0], rtol=1e-3)
-    late = strong.simulate(400, key=3, n_trials=200)["activity"].values[:, 100:].mean(axis=(0, 1))
+    late = strong.simulate(300, key=3, n_trials=150)["activity"].values[:, 100:].mean(axis=(0, 1))
     np.testing.assert_allclose(paths[:, 20:].mean(axis=(0, 1)), late, rtol=0.07)
     assert (field[:, 20:].mean(axis=(0, 1)) <= late * 1.03).all()
     short = data.isel(trial=slice(0, 4), time=slice(0, 150))
