@@ -203,8 +203,8 @@ def update(
         How a node with a volatility child is updated: precision before mean; mean first, with the predicted precision; or
         by two expansions of the exact posterior, blended.
     guarded : bool
-        Whether a node whose update is not valid keeps its prediction; if not, steps are quicker and those after an
-        invalid update mean nothing.
+        Whether a node whose update is not valid keeps its prediction; if not, steps are quicker, and an invalid update
+        leaves NaN, which lasts.
 
     Returns
     -------
@@ -247,6 +247,9 @@ def update(
             )
         if node in lowest:
             mean[node], variance[node], computed[node], failed[node] = lowest[node]
+            if not guarded:
+                mean[node] = jnp.where(failed[node], jnp.nan, mean[node])
+                variance[node] = jnp.where(failed[node], jnp.nan, variance[node])
             if kind == "context":
                 held = context_error(structure, parameters, expected, node, values[node])
                 errors[node] = _Errors(held[0], zero, held[1], mean[node])
@@ -299,8 +302,7 @@ def update(
                     parameters.volatility_coupling[edge] * before.mean[parent] for edge, parent in above
                 )
                 alone = before.variance[node] + time_step * jnp.exp(jnp.minimum(drift, HIGHEST))
-            if guarded:
-                new_variance = jnp.where(valid, new_variance, spread)
+            new_variance = jnp.where(valid, new_variance, spread if guarded else jnp.nan)
             variance[node] = jnp.maximum(jnp.where(seen, new_variance, alone), LEAST_VARIANCE)
             mean[node] = jnp.where(seen & valid if guarded else seen, new_mean, predicted)
             observed[node] = seen

@@ -182,13 +182,20 @@ def states(
     tuple of (time,), () and ()
         Means, then variances of the inner nodes; the first node whose update failed, and its step, -1 where none did.
     """
-    quick = loop(steps, parameters, inputs, known, time_step, guarded=False)
-    before = jax.lax.cond(
-        quick.failing < 0,
-        lambda: quick.before,
-        lambda: loop(steps, parameters, inputs, known, time_step).before,
-    )
-    return before, quick.failing, quick.since
+    nowhere = jnp.asarray(-1)
+
+    # An update that fails leaves NaN, which lasts; node and step are found out in a second loop, only if one did. How many
+    # bytes a step touches decides whether the loop is compiled into one kernel: with them, in double precision, it is not.
+    def step(state: State, now: tuple) -> tuple[State, State]:
+        return steps(parameters, state, *now, guarded=False)[0], state
+
+    def again() -> tuple[State, Array, Array]:
+        found = loop(steps, parameters, inputs, known, time_step)
+        return found.before, found.failing, found.since
+
+    last, before = jax.lax.scan(step, steps.start(parameters), (inputs, known, time_step))
+    fails = jnp.isnan(jnp.stack(last)).any()
+    return jax.lax.cond(fails, again, lambda: (before, nowhere, nowhere))
 
 
 @states.defjvp

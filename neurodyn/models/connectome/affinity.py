@@ -1,0 +1,147 @@
+"""From a recording of units to the recording of their pairs."""
+
+import dataclasses
+
+import numpy as np
+import xarray as xr
+
+from neurodyn.errors import ModelError, RecordingError
+from neurodyn.inference.affinity import concurrent_change, pairs_of, slopes, window_correlation
+from neurodyn.recording import check, make
+
+LINK = "--"
+
+
+@dataclasses.dataclass(frozen=True)
+class ConcurrentChange:
+    """Traces that rise, or fall, at the same time; see `neurodyn.inference.affinity.concurrent_change`.
+
+    Parameters
+    ----------
+    window : int
+        Bins of the window in which slopes are taken, odd.
+    order : int
+        Of the polynomial fitted there.
+    rises : bool
+        Whether common falls count as none.
+
+    Examples
+    --------
+    >>> ConcurrentChange(window=7).reach
+    3
+    """
+
+    window: int = 5
+    order: int = 2
+    rises: bool = False
+
+    @property
+    def reach(self) -> int:
+        """Bins on either side that an affinity depends on."""
+        return self.window // 2
+
+    def __call__(self, traces: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Affinities ``(time, pair)`` of traces ``(time, unit)``, NaN where not observed."""
+        found = slopes(traces, window=self.window, order=self.order)
+        return concurrent_change(found, first, second, rises=self.rises)
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowCorrelation:
+    """Positive correlation in a sliding window; see `neurodyn.inference.affinity.window_correlation`.
+
+    Parameters
+    ----------
+    window : int
+        Bins of the window, odd.
+
+    Examples
+    --------
+    >>> WindowCorrelation(21).reach
+    10
+    """
+
+    window: int = 21
+
+    @property
+    def reach(self) -> int:
+        """Bins on either side that an affinity depends on."""
+        return self.window // 2
+
+    def __call__(self, traces: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Affinities ``(time, pair)`` of traces ``(time, unit)``, NaN where not observed."""
+        return window_correlation(traces, first, second, window=self.window)
+
+
+Affinity = ConcurrentChange | WindowCorrelation
+
+
+def affinity(recording: xr.Dataset, measure: Affinity | None = None) -> xr.Dataset:
+    """How much every pair of units changes together, bin by bin.
+
+    Parameters
+    ----------
+    recording : xr.Dataset
+        Traces, ``activity`` on ``([trial,] time, unit)``; animals are trials, with NaN for the units that were not found in
+        one (`neurodyn.recording.concatenate` with ``join="outer"``).
+    measure : ConcurrentChange or WindowCorrelation
+        Default `ConcurrentChange`.
+
+    Returns
+    -------
+    xr.Dataset
+        A recording whose units are pairs, with coordinates ``source`` and ``target``; 0 or more; NaN where either unit, or a
+        bin within the measure's reach, was not observed.
+
+    Raises
+    ------
+    RecordingError
+        If there are fewer than two units or two share a label.
+    ModelError
+        If the measure is none, or its window does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurodyn import recording
+    >>> traces = np.random.default_rng(0).normal(size=(30, 3)).cumsum(axis=0)
+    >>> pairs = affinity(recording.make(traces, sampling_interval=0.6, unit=["AVAL", "AVAR", "RIML"]))
+    >>> pairs["unit"].values.tolist(), pairs["target"].values.tolist()
+    (['AVAL--AVAR', 'AVAL--RIML', 'AVAR--RIML'], ['AVAR', 'RIML', 'RIML'])
+    """
+    measure = ConcurrentChange() if measure is None else measure
+    if not isinstance(measure, Affinity):
+        raise ModelError(
+            f"the measure is {measure!r}; give one of neurodyn.models.connectome, such as ConcurrentChange()."
+        )
+    recording = check(recording, allow_empty=True)
+    labels = recording["unit"].values.astype(str)
+    if len(labels) < 2:
+        raise RecordingError(f"the recording has {len(labels)} unit; an affinity needs two or more.")
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if (labels == label).sum() > 1)
+        raise RecordingError(f"two units are called {twice!r}; give every unit a label of its own.")
+    activity = recording["activity"].transpose(..., "time", "unit")
+    values = activity.values.reshape(-1, *activity.shape[-2:])
+    first, second = pairs_of(len(labels))
+    found = np.stack([measure(trial.astype(np.float64), first, second) for trial in values])
+    of_trials = {}
+    if "trial" in recording.dims:
+        columns = {
+            name: column.values
+            for name, column in recording.coords.items()
+            if column.dims == ("trial",) and name not in ("trial", "n_bins")
+        }
+        of_trials = {"trial": recording["trial"].values, "trial_coords": columns}
+    attrs = recording.attrs
+    return make(
+        found.reshape(*activity.shape[:-1], len(first)),
+        sampling_interval=float(attrs["sampling_interval"]),
+        time=recording["time"].values,
+        unit=[f"{labels[i]}{LINK}{labels[j]}" for i, j in zip(first, second, strict=True)],
+        unit_coords={"source": labels[first], "target": labels[second]},
+        **of_trials,
+        **{name: attrs.get(name, "") for name in ("modality", "subject", "session", "source")},
+        history=(*attrs.get("history", ()), f"affinity of pairs: {measure!r}"),
+        dtype=str(recording["activity"].dtype),
+    )
