@@ -111,14 +111,11 @@ def autoencoder() -> Model:
     from neurodyn.inference.training import Training
     from neurodyn.inference.vae.decoders import TransformerDecoder
     from neurodyn.inference.vae.encoders import GRUEncoder
-    from neurodyn.inference.vae.langevin import LangevinFlow
 
     return registry.create(
         "sequential_vae",
         encoder=GRUEncoder(8),
-        latent=LangevinFlow(width=4),
         decoder=TransformerDecoder(8, feed_forward=8),
-        ablate=None,
         training=Training(epochs=4, warm_up=2),
     )
 
