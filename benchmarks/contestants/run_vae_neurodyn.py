@@ -8,6 +8,7 @@ import json
 import sys
 import time
 
+import clock
 import numpy as np
 
 from neurodyn.models.vae import SequentialVAE, Training
@@ -41,10 +42,10 @@ def main() -> None:
     short = dataclasses.replace(model, training=dataclasses.replace(model.training, epochs=epochs))
     short.fit(train.isel(trial=slice(0, 64)), inputs=without(train.isel(trial=slice(0, 64))), key=1)
     began = time.perf_counter()
-    clock = Clock()
-    fit = model.fit(train, inputs=without(train), key=0, progress=clock)
+    marks = Clock()
+    fit = model.fit(train, inputs=without(train), key=0, progress=marks)
     total = time.perf_counter() - began
-    first, last = clock.marks[0], clock.marks[-1]
+    first, last = marks.marks[0], marks.marks[-1]
     rates = fit.predict(without(held))["mean"].values[..., hidden]
     scored = held["activity"].values[..., hidden]
     null = np.broadcast_to(scored.mean((0, 1)), scored.shape)
