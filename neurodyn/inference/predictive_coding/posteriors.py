@@ -203,8 +203,8 @@ def update(
         How a node with a volatility child is updated: precision before mean; mean first, with the predicted precision; or
         by two expansions of the exact posterior, blended.
     guarded : bool
-        Whether a node whose update is not valid keeps its prediction; if not, steps are quicker, and an invalid update
-        leaves NaN, which lasts.
+        Whether a node whose update is not valid keeps its prediction; if not, steps are quicker, and a node above the
+        leaves is left with a variance of NaN, which lasts.
 
     Returns
     -------
@@ -247,9 +247,6 @@ def update(
             )
         if node in lowest:
             mean[node], variance[node], computed[node], failed[node] = lowest[node]
-            if not guarded:
-                mean[node] = jnp.where(failed[node], jnp.nan, mean[node])
-                variance[node] = jnp.where(failed[node], jnp.nan, variance[node])
             if kind == "context":
                 held = context_error(structure, parameters, expected, node, values[node])
                 errors[node] = _Errors(held[0], zero, held[1], mean[node])

@@ -72,7 +72,10 @@ class Steps:
         elapsed: Float[Array, ""],
         guarded: bool = True,
     ) -> tuple[State, Expected, Updated]:
-        """One step: the state after it, the predictions of all nodes, and what the update found."""
+        """One step: the state after it, the predictions of all nodes, and what the update found.
+
+        If it is not `guarded`, an update that is not valid leaves NaN in the state, which lasts.
+        """
         belief = self.belief(parameters, state)
         expected = predict(self.structure, parameters, belief, elapsed, scaled_inputs=self.scaled_inputs)
         found = update(
@@ -86,8 +89,13 @@ class Steps:
             order=self.order,
             guarded=guarded,
         )
-        after = tuple(found.belief.mean[node] for node in self.inner)
-        return after + tuple(found.belief.variance[node] for node in self.inner), expected, found
+        after = tuple(
+            field[node] for field in (found.belief.mean, found.belief.variance) for node in self.inner
+        )
+        if not guarded:
+            fails = functools.reduce(jnp.logical_or, (found.failed[leaf] for leaf in self.structure.leaves))
+            after = tuple(jnp.where(fails, jnp.nan, leaf) for leaf in after)
+        return after, expected, found
 
 
 class Run(NamedTuple):

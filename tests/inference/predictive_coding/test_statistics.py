@@ -284,7 +284,10 @@ def test_gradients_are_finite_differences(monkeypatch, structure, long):
     assert abs(slope.initial_precision) > 1e-3
 
 
-def test_statistics_that_leave_no_variance_are_named():
+@pytest.mark.parametrize("long", [False, True])
+def test_statistics_that_leave_no_variance_are_named(monkeypatch, long):
+    if long:
+        monkeypatch.setattr(filtering, "LONG", 1)
     learnt = parameters(
         FOLLOWED, mean=[0, 0, 0, 0.0, 1.0], precision=[1, 1, 1, 0.1, 50.0], tonic=[0, 0, 0, 0.0, -8.0]
     )
