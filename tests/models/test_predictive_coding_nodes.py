@@ -102,7 +102,7 @@ def test_every_verb_works_and_a_saved_fit_comes_back(network, tmp_path):
     xr.testing.assert_identical(again.infer(data), inferred)
 
 
-@pytest.mark.parametrize("name", ["counts", "followed statistics", "chance", "switching"])
+@pytest.mark.parametrize("name", ["followed statistics", "chance", "switching"])
 def test_priors_are_learnt_with_a_finite_evidence(name):
     network = NETWORKS[name]
     fit = network.fit(simulated(network), key=0, restarts=1)
@@ -111,8 +111,9 @@ def test_priors_are_learnt_with_a_finite_evidence(name):
     assert (np.diagonal(fit.parameters["individual_covariance"], axis1=1, axis2=2) > 0).all()
 
 
-@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
-def test_predictions_do_not_know_what_they_predict(network):
+@pytest.mark.parametrize("name", ["counts", "followed statistics", "switching", "volatile"])
+def test_predictions_do_not_know_what_they_predict(name):
+    network = NETWORKS[name]
     data = simulated(network, 30, 1)
     fit = at_centre(network, recording=data)
     ahead = {horizon: fit.predict(data, mode="past", horizon=horizon) for horizon in (1, 3)}

@@ -146,8 +146,9 @@ def test_what_a_context_rules_out_teaches_nothing_above(order):
     assert (np.asarray(found.posterior.precision[:, 3]) > np.asarray(found.expected.precision[:, 3])).all()
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("kind", ["switching", "binary_switching"])
+@pytest.mark.parametrize(
+    ("kind", "order"), [("switching", "standard"), ("switching", "unbounded"), ("binary_switching", "ehgf")]
+)
 def test_gradients_are_finite_differences(kind, order):
     rng = np.random.default_rng(3)
     structure = switching(kind, 2, volatile=True)
