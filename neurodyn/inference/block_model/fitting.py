@@ -26,8 +26,14 @@ MOST_SINGLE = 150
 FIRST_GROUPS = 80
 SHRINK = 1.3
 STAGE_SWEEPS = 3
+# From so many groups on they merge one pair at a time, and nodes move by chance before they descend: close to the limit
+# of what can be detected, descents alone end more than ten nats above the planted groups.
+FEW_GROUPS = 12
+STAGE_TEMPERATURES = (1.4, 1.4, 1.0, 1.0)
 ROUNDS = 20
-TEMPERATURES = (1.0, 0.8, 0.6, 0.4, 0.2)
+# Cooling of a shake; it starts at the posterior's own temperature.
+TEMPERATURES = (1.0, 1.0, 1.0, 0.7, 0.4)
+IDLE_SHAKES = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,8 +135,8 @@ def fit(
     """The groups that describe a weighted graph in the fewest nats, their number included.
 
     Every start merges many groups down to one, moving nodes between the mergers; from the best number of groups on it
-    moves nodes, merges, splits, and merges and splits again while the description length falls; then it shakes the
-    division by a Markov chain of falling temperature and descends once more.
+    moves nodes, merges, splits, and merges and splits again while the description length falls. The best of the starts
+    is then shaken by a Markov chain of falling temperature, and descends again, until that brings nothing more.
 
     Parameters
     ----------
@@ -177,24 +183,34 @@ def fit_terms(terms: Terms, *, key, starts: int = 3) -> Partition:
         raise ModelError(f"starts is {starts}; it must be at least 1.")
     words = key_words(as_key(key))
     path: dict[int, tuple[float, np.ndarray]] = {}
-    best, best_trace, values = None, np.empty(0), []
+    best, trace, values = None, [], []
     for start in range(starts):
         rng = np.random.default_rng([*words, start])
-        blocks = _agglomerate(terms, rng, path)
-        blocks, trace = settle(blocks, rng)
-        shaken = blocks.copy()
-        for temperature in TEMPERATURES:
-            gibbs_sweep(shaken, rng, 1 / temperature)
-        shaken, again = settle(shaken, rng)
-        if shaken.description_length() < blocks.description_length() - TOLERANCE:
-            blocks, trace = shaken, again
+        blocks, steps = settle(_agglomerate(terms, rng, path), rng)
         _note(blocks, path)
         values.append(blocks.description_length())
         if best is None or values[-1] < best.description_length() - TOLERANCE:
-            best, best_trace = blocks, np.array(trace)
+            best, trace = blocks, steps
     assert best is not None
+    best, trace = _shake(best, trace, np.random.default_rng([*words, starts]))
+    _note(best, path)
     groups = in_order(best.groups)
-    return Partition(groups, Blocks(terms, groups).description_length(), best_trace, np.array(values), path)
+    value = Blocks(terms, groups).description_length()
+    return Partition(groups, value, np.array(trace), np.array(values), path)
+
+
+def _shake(best: Blocks, trace: list[float], rng: np.random.Generator) -> tuple[Blocks, list[float]]:
+    """Leave the division by a Markov chain that cools down, and descend, until several shakes in a row bring nothing."""
+    idle = 0
+    while idle < IDLE_SHAKES:
+        blocks = best.copy()
+        for temperature in TEMPERATURES:
+            gibbs_sweep(blocks, rng, 1 / temperature)
+        blocks, steps = settle(blocks, rng)
+        idle += 1
+        if blocks.description_length() < best.description_length() - TOLERANCE:
+            best, trace, idle = blocks, steps, 0
+    return best, trace
 
 
 def _agglomerate(terms: Terms, rng: np.random.Generator, path: dict[int, tuple[float, np.ndarray]]) -> Blocks:
@@ -204,6 +220,9 @@ def _agglomerate(terms: Terms, rng: np.random.Generator, path: dict[int, tuple[f
     blocks = Blocks(terms, groups)
     best, value = blocks.copy(), blocks.description_length()
     while True:
+        if 1 < blocks.n_groups <= FEW_GROUPS:
+            for temperature in STAGE_TEMPERATURES:
+                gibbs_sweep(blocks, rng, 1 / temperature, keep_number=True)
         descend(blocks, sweeps=STAGE_SWEEPS, keep_number=True)
         blocks.refresh()
         _note(blocks, path)
@@ -211,7 +230,8 @@ def _agglomerate(terms: Terms, rng: np.random.Generator, path: dict[int, tuple[f
             best, value = blocks.copy(), blocks.description_length()
         if blocks.n_groups == 1:
             return best
-        merge_best(blocks, min(blocks.n_groups - 1, int(blocks.n_groups / SHRINK)))
+        fewer = max(int(blocks.n_groups / SHRINK), FEW_GROUPS)
+        merge_best(blocks, min(blocks.n_groups - 1, fewer))
 
 
 def _note(blocks: Blocks, path: dict[int, tuple[float, np.ndarray]]) -> None:

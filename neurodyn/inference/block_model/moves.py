@@ -78,7 +78,12 @@ def _allowed(blocks: Blocks, nodes: np.ndarray, targets: np.ndarray, keep_number
 
 
 def gibbs_sweep(
-    blocks: Blocks, rng: np.random.Generator, inverse_temperature: float = 1.0, labelled: bool = True
+    blocks: Blocks,
+    rng: np.random.Generator,
+    inverse_temperature: float = 1.0,
+    *,
+    labelled: bool = True,
+    keep_number: bool = False,
 ) -> None:
     r"""Draw the group of every node in turn given those of all others.
 
@@ -97,16 +102,16 @@ def gibbs_sweep(
         :math:`\beta`; 1 samples the posterior.
     labelled : bool
         Whether two labellings of a division are two states.
-
-    Raises
-    ------
-    Nothing.
+    keep_number : bool
+        Neither found a group nor leave one empty.
     """
     n_nodes = blocks.terms.n_nodes
     for node in rng.permutation(n_nodes):
         row, b = blocks.groups[node], blocks.n_groups
         alone = blocks.size[row] == 1
-        targets = np.arange(b + (not alone and b < n_nodes))
+        if alone and keep_number:
+            continue
+        targets = np.arange(b + (not alone and b < n_nodes and not keep_number))
         score = -blocks.changes(np.array([node]), targets)[0]
         if not labelled:
             if alone:
