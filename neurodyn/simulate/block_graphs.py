@@ -127,8 +127,8 @@ def benchmark_graph(
     of its two ends' ratios of strength wanted and strength given.
 
     Weights of that paper are fitted by local steps on a sum of squared errors; here they are fitted by multiplication.
-    Where the degrees do not fit (a community too small for its largest node), edges that cannot be placed are left out,
-    and the mean degree and the mixing come out a little below what was asked.
+    A node with more inner edges than its community has other nodes has the rest of them outside, so that mixing comes out
+    a little above what was asked where hubs are as large as communities; edges that find no place at all are left out.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ def benchmark_graph(
     weight_exponent : float
         :math:`\beta`.
     sizes : tuple of int, optional
-        Smallest and largest community. By default the smallest is one node larger than the smallest degree, the largest
-        than the largest degree, so that every node could have all its edges in some community.
+        Smallest and largest community. By default one node more than the smallest and the largest degree, but no more
+        than half of the nodes, so that edges out of the largest have somewhere to go.
 
     Returns
     -------
@@ -183,10 +183,12 @@ def benchmark_graph(
     degree = _degrees(n_nodes, mean_degree, max_degree, degree_exponent, rng)
     inner = (1 - topology_mixing) * degree
     inner = (np.floor(inner) + (rng.random(n_nodes) < inner % 1)).astype(int)
-    low, high = sizes or (int(degree.min()) + 1, int(degree.max()) + 1)
+    low = min(int(degree.min()) + 1, n_nodes // 2)
+    low, high = sizes or (low, max(low, min(int(degree.max()) + 1, n_nodes // 2)))
     if not 1 <= low <= high <= n_nodes:
         raise ModelError(f"sizes is ({low}, {high}); it must be (smallest, largest), at most {n_nodes} nodes.")
     groups = _communities(inner, low, high, size_exponent, rng)
+    inner = np.minimum(inner, np.bincount(groups)[groups] - 1)
     edge = np.zeros((n_nodes, n_nodes), dtype=bool)
     for group in range(int(groups.max()) + 1):
         _join(edge, np.where(groups == group, inner, 0), np.ones((n_nodes, n_nodes), bool), rng)
@@ -236,32 +238,24 @@ def _communities(
 ) -> np.ndarray:
     """Sizes of a power law that add up to the nodes, and a community for every node, those of most inner edges first.
 
-    The last size drawn is cut to fit; draws whose last one would be too small, or where no community holds the node of
-    most inner edges, are made anew.
+    The last size drawn is cut to fit, or its nodes join the other communities where it would be too small.
     """
-    n, most = len(inner), int(inner.max())
-    sizes = np.arange(low, min(high, n) + 1)
-    chance = sizes.astype(float) ** -exponent
-    chosen: list[int] = []
-    for attempt in range(TRIES):
-        # Where chance does not bring a community for the node of most inner edges, one is set aside for it.
-        chosen = [] if attempt < TRIES // 2 else [min(most + 1, n)]
-        while sum(chosen) < n:
-            chosen.append(int(rng.choice(sizes, p=chance / chance.sum())))
-        over = sum(chosen) - n
-        last = chosen.pop() - over if over else low
-        if over and last >= low:
-            chosen.append(last)
-        if sum(chosen) == n and max(chosen) > most:
-            break
-    else:
-        chosen = [min(most + 1, n)] + ([n - most - 1] if most + 1 < n else [])
-    room, groups = np.array(chosen), np.full(n, -1)
-    size = room.copy()
+    n = len(inner)
+    possible = np.arange(low, high + 1)
+    chance = possible.astype(float) ** -exponent
+    sizes: list[int] = []
+    while sum(sizes) < n:
+        sizes.append(int(rng.choice(possible, p=chance / chance.sum())))
+    sizes[-1] -= sum(sizes) - n
+    if sizes[-1] < low and len(sizes) > 1:
+        for _ in range(sizes.pop()):
+            sizes[int(rng.integers(len(sizes)))] += 1
+    size, groups = np.array(sizes), np.full(n, -1)
+    room = size.copy()
     for node in np.argsort(-inner, kind="stable"):
         fits = np.flatnonzero((size > inner[node]) & (room > 0))
-        # Where none is left the roomiest takes it, and some of its edges will find no place.
-        group = rng.choice(fits, p=room[fits] / room[fits].sum()) if len(fits) else int(room.argmax())
+        # Where no community with room is large enough, the largest of those with room takes the node.
+        group = rng.choice(fits, p=room[fits] / room[fits].sum()) if len(fits) else (size * (room > 0)).argmax()
         groups[node] = group
         room[group] -= 1
     return groups
