@@ -9,6 +9,7 @@ from neurodyn.errors import ModelError
 from neurodyn.inference.random import as_key, key_words
 
 TRIES = 200
+DRAWS = 50
 SWAPS = 20
 
 
@@ -187,7 +188,7 @@ def benchmark_graph(
     low, high = sizes or (low, max(low, min(int(degree.max()) + 1, n_nodes // 2)))
     if not 1 <= low <= high <= n_nodes:
         raise ModelError(f"sizes is ({low}, {high}); it must be (smallest, largest), at most {n_nodes} nodes.")
-    groups = _communities(inner, low, high, size_exponent, rng)
+    groups = _placeable(degree, inner, low, high, size_exponent, rng)
     inner = np.minimum(inner, np.bincount(groups)[groups] - 1)
     edge = np.zeros((n_nodes, n_nodes), dtype=bool)
     for group in range(int(groups.max()) + 1):
@@ -233,6 +234,23 @@ def _degrees(
     return np.maximum(np.floor(values + rng.random(n)), 1).astype(int).clip(max=largest)
 
 
+def _placeable(
+    degree: np.ndarray, inner: np.ndarray, low: int, high: int, exponent: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Communities none of which has more outer edges than all others together, or of many draws the nearest to that."""
+    best, least = np.zeros(len(degree), dtype=int), np.inf
+    for _ in range(DRAWS):
+        groups = _communities(inner, low, high, exponent, rng)
+        within = np.minimum(inner, np.bincount(groups)[groups] - 1)
+        outer = np.bincount(groups, weights=degree - within)
+        excess = (2 * outer - outer.sum()).max()
+        if excess < least:
+            best, least = groups, excess
+        if least <= 0:
+            break
+    return best
+
+
 def _communities(
     inner: np.ndarray, low: int, high: int, exponent: float, rng: np.random.Generator
 ) -> np.ndarray:
@@ -267,7 +285,7 @@ def _join(edge: np.ndarray, degree: np.ndarray, allowed: np.ndarray, rng: np.ran
     The node that lacks most edges is joined to nodes drawn in proportion to what they lack; random swaps of two edges
     then forget that order.
     """
-    lacking, added = degree.copy(), np.zeros_like(edge)
+    lacking, added, left = degree.copy(), np.zeros_like(edge), []
     free = allowed & ~edge
     np.fill_diagonal(free, False)
     while True:
@@ -281,8 +299,20 @@ def _join(edge: np.ndarray, degree: np.ndarray, allowed: np.ndarray, rng: np.ran
             chosen = rng.choice(others, size=take, replace=False, p=share)
             added[node, chosen] = added[chosen, node] = True
             lacking[chosen] -= 1
+        left += [node] * (lacking[node] - take)
         lacking[node] = 0
     i, j = np.nonzero(np.triu(added))
+    # Ends without a partner: an edge between two others gives way to one from each end.
+    for a, b in zip(left[::2], left[1::2], strict=False):
+        open_ = free & ~added
+        fits = np.flatnonzero(open_[a, i] & open_[b, j] & ((a != b) | (i != j)))
+        if len(fits):
+            at = int(rng.choice(fits))
+            p, q = i[at], j[at]
+            added[[p, q], [q, p]] = False
+            added[[a, p, b, q], [p, a, q, b]] = True
+            i[at], j[at] = p, a
+            i, j = np.append(i, q), np.append(j, b)
     for _ in range(SWAPS * len(i)):
         a, b = rng.integers(len(i), size=2)
         p, q, r, s = i[a], j[a], i[b], j[b]
