@@ -86,7 +86,9 @@ def planted_blocks(
         ("mean_weight", mean_weight, (mean_weight > 0) & np.isfinite(mean_weight)),
     ):
         if matrix.shape != (len(sizes), len(sizes)) or not np.array_equal(matrix, matrix.T):
-            raise ModelError(f"{name} has shape {matrix.shape}; it must be symmetric with a row for each of {len(sizes)} groups.")
+            raise ModelError(
+                f"{name} has shape {matrix.shape}; it must be symmetric with a row for each of {len(sizes)} groups."
+            )
         if not good.all():
             raise ModelError(f"{name} has the value {matrix[~good][0]:g}, which is out of range.")
     rng = _generator(key)
@@ -187,7 +189,9 @@ def benchmark_graph(
     low = min(int(degree.min()) + 1, n_nodes // 2)
     low, high = sizes or (low, max(low, min(int(degree.max()) + 1, n_nodes // 2)))
     if not 1 <= low <= high <= n_nodes:
-        raise ModelError(f"sizes is ({low}, {high}); it must be (smallest, largest), at most {n_nodes} nodes.")
+        raise ModelError(
+            f"sizes is ({low}, {high}); it must be (smallest, largest), at most {n_nodes} nodes."
+        )
     groups = _placeable(degree, inner, low, high, size_exponent, rng)
     inner = np.minimum(inner, np.bincount(groups)[groups] - 1)
     edge = np.zeros((n_nodes, n_nodes), dtype=bool)
@@ -209,9 +213,7 @@ def _matrix(n: int, i: np.ndarray, j: np.ndarray, values: np.ndarray) -> np.ndar
     return result + result.T
 
 
-def _degrees(
-    n: int, mean: float, largest: int, exponent: float, rng: np.random.Generator
-) -> np.ndarray:
+def _degrees(n: int, mean: float, largest: int, exponent: float, rng: np.random.Generator) -> np.ndarray:
     """Degrees of a bounded power law with a given mean: quantiles of the law in random order, so that the mean is met."""
     places = (rng.permutation(n) + rng.random(n)) / n
 
@@ -273,7 +275,9 @@ def _communities(
     for node in np.argsort(-inner, kind="stable"):
         fits = np.flatnonzero((size > inner[node]) & (room > 0))
         # Where no community with room is large enough, the largest of those with room takes the node.
-        group = rng.choice(fits, p=room[fits] / room[fits].sum()) if len(fits) else (size * (room > 0)).argmax()
+        group = (
+            rng.choice(fits, p=room[fits] / room[fits].sum()) if len(fits) else (size * (room > 0)).argmax()
+        )
         groups[node] = group
         room[group] -= 1
     return groups

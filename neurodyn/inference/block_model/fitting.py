@@ -130,7 +130,7 @@ def fit(
     key,
     topology: str = "bernoulli",
     weights: str = "exponential",
-    starts: int = 3,
+    starts: int = 2,
 ) -> Partition:
     """The groups that describe a weighted graph in the fewest nats, their number included.
 
@@ -177,8 +177,8 @@ def fit(
     return fit_terms(graph_terms(read_graph(adjacency), topology, weights), key=key, starts=starts)
 
 
-def fit_terms(terms: Terms, *, key, starts: int = 3) -> Partition:
-    """`fit` for terms that are there already."""
+def fit_terms(terms: Terms, *, key, starts: int = 2, shake: bool = True) -> Partition:
+    """`fit` for terms that are there already, with or without the shakes at the end."""
     if starts < 1:
         raise ModelError(f"starts is {starts}; it must be at least 1.")
     words = key_words(as_key(key))
@@ -192,7 +192,8 @@ def fit_terms(terms: Terms, *, key, starts: int = 3) -> Partition:
         if best is None or values[-1] < best.description_length() - TOLERANCE:
             best, trace = blocks, steps
     assert best is not None
-    best, trace = _shake(best, trace, np.random.default_rng([*words, starts]))
+    if shake:
+        best, trace = _shake(best, trace, np.random.default_rng([*words, starts]))
     _note(best, path)
     groups = in_order(best.groups)
     value = Blocks(terms, groups).description_length()

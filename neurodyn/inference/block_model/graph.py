@@ -54,17 +54,23 @@ def read_graph(adjacency: Shaped[np.ndarray, "..."]) -> Graph:
     [0.0, 0.5, 1.5]
     """
     if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1] or len(adjacency) == 0:
-        raise ModelError(f"the adjacency has shape {adjacency.shape}; it must be (node, node), at least 1 node.")
+        raise ModelError(
+            f"the adjacency has shape {adjacency.shape}; it must be (node, node), at least 1 node."
+        )
     values = np.array(adjacency, dtype=np.float64)
     np.fill_diagonal(values, 0.0)
     pair = ~np.isnan(values)
     if (pair != pair.T).any():
         i, j = np.argwhere(pair != pair.T)[0]
-        raise ModelError(f"the adjacency is NaN at one of ({i}, {j}) and ({j}, {i}) only; it must be symmetric.")
+        raise ModelError(
+            f"the adjacency is NaN at one of ({i}, {j}) and ({j}, {i}) only; it must be symmetric."
+        )
     values[~pair] = 0.0
     if not np.isfinite(values).all():
         i, j = np.argwhere(~np.isfinite(values))[0]
-        raise ModelError(f"the adjacency is infinite at ({i}, {j}); weights must be finite, or NaN if not observed.")
+        raise ModelError(
+            f"the adjacency is infinite at ({i}, {j}); weights must be finite, or NaN if not observed."
+        )
     if (values < 0).any():
         i, j = np.argwhere(values < 0)[0]
         raise ModelError(

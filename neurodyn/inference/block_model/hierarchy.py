@@ -110,7 +110,7 @@ def fit_nested(
     key,
     topology: str = "bernoulli",
     weights: str = "exponential",
-    starts: int = 3,
+    starts: int = 2,
 ) -> Hierarchy:
     """The groups, and groups of groups, that describe a weighted graph in the fewest nats.
 
@@ -176,7 +176,9 @@ def _value(terms: Terms, levels: Sequence[np.ndarray]) -> float:
     total = 0.0
     for at, groups in enumerate(levels):
         if len(groups) != terms.n_nodes:
-            raise ModelError(f"level {at} has {len(groups)} entries; the level below has {terms.n_nodes} groups.")
+            raise ModelError(
+                f"level {at} has {len(groups)} entries; the level below has {terms.n_nodes} groups."
+            )
         blocks = Blocks(terms, groups)
         total += blocks.description_length() - terms.edge_prior(blocks.n_groups)
         terms = multigraph_terms(blocks.edges_between)
@@ -191,7 +193,7 @@ def _with_levels_above(blocks: Blocks, seed: list[int]) -> list[np.ndarray]:
     while blocks.n_groups > 1:
         terms = multigraph_terms(blocks.edges_between)
         key = np.array(seed, dtype=np.uint32)
-        groups = fit_terms(terms, key=key, starts=1).groups
+        groups = fit_terms(terms, key=key, starts=1, shake=False).groups
         if groups.max() + 1 == len(groups):
             groups = np.zeros_like(groups)
         levels.append(groups)

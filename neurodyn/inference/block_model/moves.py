@@ -119,8 +119,9 @@ def gibbs_sweep(
                 score[row] += np.log(b)
             elif len(targets) > b:
                 score[b] += np.log(b + 1)
-        chance = np.exp(inverse_temperature * (score - score.max()))
-        blocks.move(int(node), int(rng.choice(targets, p=chance / chance.sum())))
+        reached = np.exp(inverse_temperature * (score - score.max())).cumsum()
+        drawn = int(np.searchsorted(reached, rng.random() * reached[-1], side="right"))
+        blocks.move(int(node), min(drawn, len(targets) - 1))
 
 
 def merge_best(blocks: Blocks, n_groups: int) -> None:
@@ -195,9 +196,7 @@ def split(blocks: Blocks, group: int, rng: np.random.Generator, how: str) -> Blo
     if len(leavers) in (0, len(nodes)):
         return None
     trial = blocks.copy()
-    groups = trial.groups.copy()
-    groups[leavers] = blocks.n_groups
-    trial = Blocks(blocks.terms, groups)
+    trial.divide(leavers)
     both = np.array([group, trial.n_groups - 1])
     descend(trial, nodes, both, sweeps=5, keep_number=True)
     return trial

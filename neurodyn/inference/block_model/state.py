@@ -82,9 +82,7 @@ class Blocks:
     def description_length(self) -> float:
         """Nats of the present groups."""
         pairs = np.triu(self._cost).sum()
-        return float(
-            pairs + self._group_cost.sum() + self.terms.whole(self.n_groups) + self.terms.constant
-        )
+        return float(pairs + self._group_cost.sum() + self.terms.whole(self.n_groups) + self.terms.constant)
 
     def changes(self, nodes: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Change of the description length if one node moved to one group, for all of some nodes and some groups.
@@ -140,7 +138,9 @@ class Blocks:
         b = self.n_groups
         after = b - (self.size[row] == 1)[:, None] + (self.size[to] == 0)
         if (after != b).any():
-            whole = np.array([terms.whole(x) if x else 0.0 for x in range(b - 1, min(b + 2, terms.n_nodes + 1))])
+            whole = np.array(
+                [terms.whole(x) if x else 0.0 for x in range(b - 1, min(b + 2, terms.n_nodes + 1))]
+            )
             result += whole[np.minimum(after - b + 1, len(whole) - 1)] - whole[1]
         result[row[:, None] == to] = 0.0
         return result
@@ -212,6 +212,24 @@ class Blocks:
         self.size[target] += self.size[source]
         self.degree[target] += self.degree[source]
         self._drop(source)
+
+    def divide(self, leavers: np.ndarray) -> None:
+        """Put some nodes of one group, but not all, into a new group, whose number is the highest."""
+        source, target = int(self.groups[leavers[0]]), self.n_groups
+        self._found()
+        self.groups[leavers] = target
+        for total, reach, off, own in zip(self._sums, self._reach, self._off, self._own, strict=True):
+            gone = off[leavers].sum(axis=0)
+            reach[source] -= gone
+            reach[target] += gone
+            for group in (source, target):
+                row = np.bincount(self.groups, weights=reach[group], minlength=len(total))
+                row[group] = row[group] / 2 + own[self.groups == group].sum()
+                total[group] = total[:, group] = np.rint(row) if total.dtype.kind == "i" else row
+        size, degree = len(leavers), self._degree[leavers].sum()
+        self.size[[source, target]] += (-size, size)
+        self.degree[[source, target]] += (-degree, degree)
+        self._price()
 
     def _found(self) -> None:
         """Room for the next empty group."""

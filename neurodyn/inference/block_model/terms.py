@@ -132,9 +132,7 @@ def graph_terms(graph: Graph, topology: str, weights: str) -> Terms:
             return factorial(n) - factorial(e) - factorial(n - e) + cost(e, *more)
 
         channels = (edge, graph.pair.astype(np.int64), *sums)
-        return Terms(
-            channels, between, between, lambda n, e: -factorial(n), whole, edge_prior, constant
-        )
+        return Terms(channels, between, between, lambda n, e: -factorial(n), whole, edge_prior, constant)
     missing = n_nodes * (n_nodes - 1) // 2 - n_pairs
     if missing:
         raise ModelError(

@@ -72,8 +72,10 @@ def test_a_homogeneous_graph_is_one_group(topology, weights):
     assert fit(graph, key=0, topology=topology, weights=weights, starts=1).n_groups == 1
 
 
-@pytest.mark.parametrize("topology", ["bernoulli", "degree-corrected"])
-@pytest.mark.parametrize("weights", ["exponential", "gaussian", "none"])
+@pytest.mark.parametrize(
+    ("topology", "weights"),
+    [("bernoulli", "exponential"), ("degree-corrected", "gaussian"), ("bernoulli", "none")],
+)
 def test_no_division_of_eight_nodes_is_shorter(topology, weights):
     graph = planted_blocks((4, 4), blocks_of(0.95, 0.2, 2), blocks_of(5.0, 1.0, 2), key=3).adjacency
     terms = graph_terms(read_graph(graph), topology, weights)
@@ -161,20 +163,37 @@ def test_groups_are_numbered_by_size_then_first_node():
     assert in_order(np.array([5, 2, 2, 9, 9])).tolist() == [2, 0, 0, 1, 1]
 
 
-def test_levels_above_find_many_small_groups_that_a_flat_model_merges():
-    truth = np.repeat(np.arange(20), 5)
-    cliques = (truth[:, None] == truth).astype(float)
-    for r in range(20):
-        i, j = 5 * r, (5 * r + 6) % 100
-        cliques[i, j] = cliques[j, i] = 1.0
-    found = fit_nested(cliques, key=0, weights="none", starts=1)
-    assert found.flat.n_groups < 20
-    assert likeness(found.groups, truth) == pytest.approx(1.0)
-    assert found.levels[-1].max() == 0
+def test_levels_above_tell_apart_many_small_groups_that_a_flat_model_merges():
+    """A ring of sixty cliques of five nodes, against its thirty pairs of neighbouring cliques."""
+    cliques = np.repeat(np.arange(60), 5)
+    graph = (cliques[:, None] == cliques).astype(float)
+    for r in range(60):
+        i, j = 5 * r, (5 * r + 6) % 300
+        graph[i, j] = graph[j, i] = 1.0
+    pairs = cliques // 2
+    lengths = [description_length(graph, groups, weights="none") for groups in (cliques, pairs)]
+    assert lengths[0] > lengths[1] + 10
+    above = [np.arange(30) // 2, np.arange(15) // 2, np.zeros(8, int)]
+    nested = [
+        nested_description_length(graph, [cliques, np.arange(60) // 2, *above], weights="none"),
+        nested_description_length(graph, [pairs, *above], weights="none"),
+    ]
+    assert nested[0] < nested[1] - 10
+
+
+def test_a_hierarchy_is_no_longer_than_the_flat_division_and_fits_together():
+    density = np.full((6, 6), 0.05)
+    density[:3, :3] = density[3:, 3:] = 0.3
+    np.fill_diagonal(density, 0.9)
+    planted = planted_blocks((9,) * 6, density, np.ones((6, 6)), key=0)
+    found = fit_nested(planted.adjacency, key=0, weights="none", starts=1)
+    assert likeness(found.groups, planted.groups) > 0.95
+    assert found.description_length <= found.flat.description_length + np.log(found.flat.n_groups) + 1e-8
     for lower, upper in zip(found.levels, found.levels[1:], strict=False):
         assert len(upper) == lower.max() + 1
+    assert found.levels[-1].max() == 0
     assert (found.at(len(found.levels) - 1) == 0).all()
-    again = nested_description_length(cliques, found.levels, weights="none")
+    again = nested_description_length(planted.adjacency, found.levels, weights="none")
     assert again == pytest.approx(found.description_length, abs=1e-8)
 
 
@@ -188,7 +207,11 @@ def test_levels_that_do_not_fit_are_refused():
 
 def test_draws_follow_the_posterior_of_all_divisions():
     graph = planted_blocks((3, 2), blocks_of(0.9, 0.4, 2), blocks_of(4.0, 1.0, 2), key=3).adjacency
-    terms, together, weight = graph_terms(read_graph(graph), "bernoulli", "exponential"), np.zeros((5, 5)), 0.0
+    terms, together, weight = (
+        graph_terms(read_graph(graph), "bernoulli", "exponential"),
+        np.zeros((5, 5)),
+        0.0,
+    )
     number = np.zeros(6)
     for groups in divisions(5):
         blocks = Blocks(terms, groups)
