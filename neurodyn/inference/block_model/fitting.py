@@ -177,6 +177,56 @@ def fit(
     return fit_terms(graph_terms(read_graph(adjacency), topology, weights), key=key, starts=starts)
 
 
+def fit_models(
+    adjacency: Shaped[np.ndarray, "..."],
+    *,
+    key,
+    topologies: tuple[str, ...] = ("bernoulli", "degree-corrected"),
+    weights: tuple[str, ...] = ("exponential",),
+    starts: int = 2,
+) -> dict[tuple[str, str], Partition]:
+    """`fit` by several models of edges and weights, the shortest description first.
+
+    Parameters
+    ----------
+    adjacency : (node, node)
+        Symmetric weights; 0 = no edge.
+    key : int or jax.Array
+        Randomness, the same for every model.
+    topologies, weights : tuple of str
+        Models of the edges, and of the weights on them. ``"none"`` describes no weights, so its description is always
+        shorter and belongs in no such comparison.
+    starts : int
+        Number of starts of every model.
+
+    Returns
+    -------
+    dict
+        From (topology, weights) to the division, in the order of description lengths.
+
+    Raises
+    ------
+    ModelError
+        As `fit`, or if ``"none"`` stands beside another model of weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurodyn.inference.block_model.fitting import fit_models
+    >>> next(iter(fit_models(np.kron(np.eye(2), np.ones((8, 8))), key=0)))
+    ('bernoulli', 'exponential')
+    """
+    if "none" in weights and len(weights) > 1:
+        raise ModelError(
+            "weights has 'none' beside another model, but a description without the weights is no rival."
+        )
+    graph, found = read_graph(adjacency), {}
+    for topology in topologies:
+        for kind in weights:
+            found[topology, kind] = fit_terms(graph_terms(graph, topology, kind), key=key, starts=starts)
+    return dict(sorted(found.items(), key=lambda item: item[1].description_length))
+
+
 def fit_terms(terms: Terms, *, key, starts: int = 2, shake: bool = True) -> Partition:
     """`fit` for terms that are there already, with or without the shakes at the end."""
     if starts < 1:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.block_model.fitting import description_length, fit, in_order
+from neurodyn.inference.block_model.fitting import description_length, fit, fit_models, in_order
 from neurodyn.inference.block_model.graph import read_graph
 from neurodyn.inference.block_model.hierarchy import fit_nested, nested_description_length
 from neurodyn.inference.block_model.moves import descend, gibbs_sweep, merge_best, split
@@ -150,6 +150,20 @@ def test_pairs_that_were_not_observed_do_not_hide_groups():
     hidden = np.triu(np.random.default_rng(0).random((40, 40)) < 0.4, 1)
     adjacency = np.where(hidden | hidden.T, np.nan, planted.adjacency)
     assert likeness(fit(adjacency, key=0, starts=1).groups, planted.groups) > 0.95
+
+
+def test_models_are_ordered_by_their_description():
+    """A graph of two blocks with Gaussian weights, drawn by one of the models."""
+    planted = planted_blocks(
+        (20, 20), blocks_of(0.6, 0.2, 2), blocks_of(9.0, 7.0, 2), key=0, weights="gaussian"
+    )
+    found = fit_models(planted.adjacency, key=0, weights=("exponential", "gaussian"), starts=1)
+    lengths = [partition.description_length for partition in found.values()]
+    assert len(found) == 4
+    assert lengths == sorted(lengths)
+    assert next(iter(found)) == ("bernoulli", "gaussian")
+    with pytest.raises(ModelError, match="'none'"):
+        fit_models(planted.adjacency, key=0, weights=("none", "gaussian"))
 
 
 def test_a_call_without_start_or_key_is_refused():
