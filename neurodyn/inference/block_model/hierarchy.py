@@ -188,8 +188,11 @@ def _value(terms: Terms, levels: Sequence[np.ndarray]) -> float:
 
 
 def _with_levels_above(blocks: Blocks, seed: list[int]) -> list[np.ndarray]:
-    """The division and, level by level, the best flat division of its numbers of edges, until one group is left."""
-    levels = [blocks.groups.copy()]
+    """The division and, level by level, the best flat division of its numbers of edges, until one group is left.
+
+    A level is chosen before it is known what those above it cost, so in the end each is tried as the last but one.
+    """
+    terms_below, levels = blocks.terms, [blocks.groups.copy()]
     while blocks.n_groups > 1:
         terms = multigraph_terms(blocks.edges_between)
         key = np.array(seed, dtype=np.uint32)
@@ -198,7 +201,8 @@ def _with_levels_above(blocks: Blocks, seed: list[int]) -> list[np.ndarray]:
             groups = np.zeros_like(groups)
         levels.append(groups)
         blocks = Blocks(terms, groups)
-    return levels
+    shorter = [[*levels[:at], np.zeros(len(levels[at]), dtype=np.int64)] for at in range(1, len(levels) - 1)]
+    return min([levels, *shorter], key=lambda some: _value(terms_below, some))
 
 
 def _split_further(
