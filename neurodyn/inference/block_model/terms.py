@@ -194,9 +194,10 @@ def _weight_terms(
     """Channels of weights, their cost, and the constant that brings densities to units of the mean weight."""
     if weights == "exponential":
         return (graph.weight,), exponential_cost(most), 0.0
-    if weights == "gaussian":
-        upper = np.triu(graph.edge)
-        values, unit = standardised(graph.weight[upper])
+    upper = np.triu(graph.edge)
+    standard = standardised(graph.weight[upper]) if weights == "gaussian" else None
+    if standard is not None:
+        values, unit = standard
         matrix = np.zeros_like(graph.weight)
         matrix[upper] = values
         matrix = matrix + matrix.T

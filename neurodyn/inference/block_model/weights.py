@@ -67,7 +67,8 @@ def gaussian_cost(n_edges: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray]
         \frac{\beta^\alpha}{\beta_m^{\alpha + m/2}}, \qquad
         \beta_m = \beta + \frac12\Big(\sum_l z_l^2 - \frac{(\sum_l z_l)^2}{\kappa + m}\Big).
 
-    As weights are standardised over the whole graph, nothing depends on their scale.
+    As weights are standardised over the whole graph, nothing depends on their scale. Where all are equal they say nothing
+    about groups (the density of one group's would grow beyond bounds and hide what the edges say) and are left out.
 
     Parameters
     ----------
@@ -107,10 +108,10 @@ def gaussian_cost(n_edges: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray]
     return cost
 
 
-def standardised(weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights less their mean in units of their standard deviation (of their mean if all are equal), and that unit."""
-    if len(weights) == 0:
-        return weights, 1.0
-    mean, spread = weights.mean(), weights.std()
-    unit = spread if spread > LEAST_SPREAD * mean else mean
-    return (weights - mean) / unit, float(unit / mean)
+def standardised(weights: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """Weights less their mean in units of their standard deviation, and that unit in means; None if all are equal."""
+    mean = weights.mean() if len(weights) else 0.0
+    spread = weights.std() if len(weights) else 0.0
+    if spread <= LEAST_SPREAD * mean:
+        return None
+    return (weights - mean) / spread, float(spread / mean)
