@@ -115,7 +115,7 @@ def description_length(
 
     >>> import numpy as np
     >>> from neurodyn.inference.block_model.fitting import description_length
-    >>> round(description_length(np.array([[0, 3], [3, 0]]), np.array([0, 0])) / np.log(2), 6)
+    >>> round(float(description_length(np.array([[0, 3], [3, 0]]), np.array([0, 0])) / np.log(2)), 6)
     4.0
     """
     terms = graph_terms(read_graph(adjacency), topology, weights)

@@ -122,7 +122,7 @@ def adjusted_rand_index(first: Shaped[np.ndarray, " node"], second: Shaped[np.nd
     --------
     >>> import numpy as np
     >>> from neurodyn.inference.block_model.partitions import adjusted_rand_index
-    >>> adjusted_rand_index(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
+    >>> round(adjusted_rand_index(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])), 6)
     -0.5
     """
     counts = overlap(first, second)

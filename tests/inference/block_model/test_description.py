@@ -175,7 +175,7 @@ def test_changes_are_those_of_sums_made_anew(model):
         after = blocks.description_length()
         assert after - before == pytest.approx(expected, abs=1e-9)
         assert after == pytest.approx(Blocks(terms, blocks.groups).description_length(), abs=1e-9)
-    blocks = Blocks(terms, rng.integers(0, 3, n))
+    blocks = Blocks(terms, np.arange(n) % 3)
     blocks.divide(np.flatnonzero(blocks.groups == 1)[1:])
     assert blocks.n_groups == 4
     assert blocks.description_length() == pytest.approx(
