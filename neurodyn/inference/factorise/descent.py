@@ -1,6 +1,9 @@
 """Sweep after sweep, each from factors extrapolated along the last step; a sweep that rises is undone.
 
-.. math:: Y = \\max(0, \\; F + \\beta (F - F^-)), \\qquad F^+ = \\mathrm{sweep}(Y)
+.. math:: Y = \\max(0, \\; F + \\beta (F - F^-)) \\quad \\text{or} \\quad F (F / F^-)^\\beta,
+    \\qquad F^+ = \\mathrm{sweep}(Y)
+
+the first for least squares, the second for Poisson.
 
 Where the objective of :math:`F^+` is above that of F, F is kept, :math:`\\beta` falls, and the next sweep starts from F
 itself; otherwise :math:`\\beta` grows, up to a ceiling which grows more slowly.
@@ -19,7 +22,7 @@ from neurodyn.inference.factorise.sweeps import SQUARES, Settings, sweep
 
 CHUNK = 50
 FIRST_MOMENTUM, GROWTH, CEILING_GROWTH, FALL = 0.5, 1.05, 1.01, 1.5
-LEAST_LEFT = 0.1
+MOST_CHANGE = 2.0
 
 
 class Descent(NamedTuple):
@@ -61,14 +64,17 @@ def begin(factors: Tail) -> Descent:
 def proposed(state: Descent, loss: str) -> Tail:
     """Factors from which the next sweep starts.
 
-    A multiplicative update never leaves zero, so that with Poisson loss no entry falls below a tenth of what it was.
+    A multiplicative update never leaves zero and is slow to leave its neighbourhood, so that with Poisson loss the
+    logarithm of the factors is extrapolated.
     """
 
     def ahead(now: Array, before: Array) -> Array:
-        least = 0.0 if loss == SQUARES else LEAST_LEFT * now
-        return jnp.where(
-            state.plain, now, jnp.maximum(now + state.momentum * (now - before), least)
-        )
+        if loss == SQUARES:
+            moved = jnp.maximum(now + state.momentum * (now - before), 0.0)
+        else:
+            change = jnp.where(before > 0, now / jnp.where(before > 0, before, 1.0), 1.0)
+            moved = now * jnp.clip(change, 1 / MOST_CHANGE, MOST_CHANGE) ** state.momentum
+        return jnp.where(state.plain, now, moved)
 
     return tuple(ahead(now, before) for now, before in zip(state.factors, state.before, strict=True))
 
