@@ -37,7 +37,7 @@ def precision() -> np.dtype:
 
 
 def check_tensor(
-    values: Shaped[np.ndarray, "..."], mask: Bool[np.ndarray, "..."] | None, *, place: str = "values"
+    values: Shaped[np.ndarray, "..."], mask: Bool[np.ndarray, "..."] | None, *, place: str = "values", empty: bool = False
 ) -> Checked:
     """Check a tensor and put zeros behind its mask.
 
@@ -49,6 +49,8 @@ def check_tensor(
         Same shape.
     place : str
         What to call the tensor in errors.
+    empty : bool
+        Whether it may have no observed entry at all.
 
     Returns
     -------
@@ -70,7 +72,7 @@ def check_tensor(
             raise ModelError(f"mask has shape {mask.shape} and {place} {values.shape}; they must be equal.")
         if mask.all():
             mask = None
-        elif not mask.any():
+        elif not mask.any() and not empty:
             raise ModelError(f"no entry of {place} is observed; the mask is False throughout.")
     filled = values if mask is None else np.where(mask, values, 0)
     if not np.isfinite(filled).all():
@@ -90,7 +92,7 @@ def check_tensor(
     else:
         seen = tuple(mask.any(tuple(other for other in modes if other != mode)) for mode in modes)
         count = int(mask.sum())
-    mean = float(filled.sum(dtype=np.float64)) / count
+    mean = float(filled.sum(dtype=np.float64)) / max(count, 1)
     return Checked(np.asarray(filled, precision()), mask, seen, mean)
 
 

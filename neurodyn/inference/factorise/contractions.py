@@ -44,6 +44,16 @@ def columns_product(tail: Tail) -> Float[Array, "component column"]:
     return product
 
 
+def rows_target(
+    entries: Float[Array, "row column"], tail: Tail
+) -> Float[Array, "component row"]:
+    """Every row times the Khatri-Rao product of the tail, which is laid out here for a fast product."""
+    product = tail[0].T
+    for factor in tail[1:]:
+        product = (product[:, None, :] * factor.T).reshape(-1, len(factor))
+    return (entries @ product).T
+
+
 def gram(factor: Float[Array, "component entry"]) -> Float[Array, "component component"]:
     """Inner products of the components of one mode."""
     return factor @ factor.T

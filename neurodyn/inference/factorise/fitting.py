@@ -19,6 +19,7 @@ from neurodyn.inference.factorise.sweeps import SQUARES, Settings
 from neurodyn.inference.progress import Progress
 
 CHECK_EVERY = 10
+PASSES = 3
 BATCH_ENTRIES = 2**26
 
 
@@ -67,7 +68,7 @@ def fit(
     fixed: Mapping[int, Float[np.ndarray, "_ component"]] | None = None,
     penalties: Penalties | None = None,
     accelerate: bool = True,
-    passes: int = 1,
+    passes: int = PASSES,
     max_sweeps: int = 500,
     tolerance: float = 1e-6,
     progress: Progress | None = None,
@@ -106,7 +107,8 @@ def fit(
     accelerate : bool
         Extrapolate, with restart where the objective would rise.
     passes : int
-        Passes over the components at every update of a mode (least squares); 1 is the classic algorithm.
+        Passes over the components at every update of a mode (least squares); 1 is the classic algorithm, more cost little
+        beside the products with the tensor and save sweeps.
     max_sweeps : int
         Most sweeps.
     tolerance : float

@@ -21,6 +21,7 @@ from neurodyn.inference.factorise.contractions import (
     contract,
     gram,
     gram_without,
+    rows_target,
     total,
 )
 from neurodyn.inference.factorise.penalties import penalty_of
@@ -129,9 +130,9 @@ def squares_rows(
     """Least squares: the first mode on some rows, and what the tail needs of them."""
     columns, inner = columns_product(tail), gram_without((first, *tail), 0)
     if mask is None:
-        target = columns @ values.T
+        target = rows_target(values, tail)
     else:
-        target = columns @ residual(values, mask, first, columns).T + inner @ first
+        target = rows_target(residual(values, mask, first, columns), tail) + inner @ first
     if settings.free[0]:
         first = squares_update(first, target, inner, penalty, settings.passes)
     own = gram(first)
@@ -169,11 +170,11 @@ def poisson_rows(
     """Poisson: the first mode on some rows, and what the tail needs of them."""
     columns = columns_product(tail)
     if settings.free[0]:
-        counts = first * (columns @ ratio(values, mask, first, columns).T)
+        counts = first * rows_target(ratio(values, mask, first, columns), tail)
         if mask is None:
             exposure = jnp.broadcast_to(columns.sum(1, keepdims=True), first.shape)
         else:
-            exposure = columns @ mask.astype(values.dtype).T
+            exposure = rows_target(mask.astype(values.dtype), tail)
         first = poisson_update(first, counts, exposure, penalty)
     if any(settings.free[1:]):
         partial = first @ ratio(values, mask, first, columns)
