@@ -37,7 +37,11 @@ def precision() -> np.dtype:
 
 
 def check_tensor(
-    values: Shaped[np.ndarray, "..."], mask: Bool[np.ndarray, "..."] | None, *, place: str = "values", empty: bool = False
+    values: Shaped[np.ndarray, "..."],
+    mask: Bool[np.ndarray, "..."] | None,
+    *,
+    place: str = "values",
+    empty: bool = False,
 ) -> Checked:
     """Check a tensor and put zeros behind its mask.
 
@@ -97,7 +101,12 @@ def check_tensor(
 
 
 def check_request(
-    shape: tuple[int, ...], rank: int, loss: str, fixed: tuple[int, ...], whole: dict[str, int]
+    shape: tuple[int, ...],
+    rank: int,
+    loss: str,
+    fixed: tuple[int, ...],
+    tolerance: float,
+    whole: dict[str, int],
 ) -> None:
     """Check what is asked of a tensor.
 
@@ -111,6 +120,8 @@ def check_request(
         "squares" or "poisson".
     fixed : tuple of int
         Modes not to fit.
+    tolerance : float
+        When to stop.
     whole : dict of str to int
         Further whole numbers from 1, by name.
 
@@ -128,6 +139,8 @@ def check_request(
         )
     if loss not in (SQUARES, POISSON):
         raise ModelError(f"loss is {loss!r}; choose {SQUARES!r} or {POISSON!r} (Kullback-Leibler).")
+    if not 0 <= tolerance < np.inf:
+        raise ModelError(f"tolerance is {tolerance!r}; it must be finite, 0 or more.")
     for mode in fixed:
         if mode not in range(len(shape)):
             raise ModelError(f"fixed names mode {mode!r}; the tensor has modes 0 to {len(shape) - 1}.")

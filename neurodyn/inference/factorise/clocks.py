@@ -39,8 +39,8 @@ class Joined(NamedTuple):
 
 
 def join_clocks(
-    values: Sequence[Shaped[np.ndarray, "time *shared"]],
-    masks: Sequence[Bool[np.ndarray, "time *shared"]] | None = None,
+    values: Sequence[Shaped[np.ndarray, "_ *shared"]],
+    masks: Sequence[Bool[np.ndarray, "_ *shared"]] | None = None,
 ) -> Joined:
     """Lay the recordings of several animals end to end.
 
@@ -82,7 +82,9 @@ def join_clocks(
     for animal, (part, mask) in enumerate(zip(values, masks, strict=True)):
         if mask.shape != part.shape:
             raise ModelError(f"the mask of animal {animal} has shape {mask.shape}, its values {part.shape}.")
-    return Joined(np.concatenate(list(values)), np.concatenate(list(masks)), tuple(len(part) for part in values))
+    return Joined(
+        np.concatenate(list(values)), np.concatenate(list(masks)), tuple(len(part) for part in values)
+    )
 
 
 def split_clocks(

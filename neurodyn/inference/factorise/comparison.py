@@ -30,7 +30,9 @@ class Congruence(NamedTuple):
     partner: np.ndarray
 
 
-def normalised(factors: Factors, *, keep: tuple[int, ...] = ()) -> tuple[Float[np.ndarray, " component"], Factors]:
+def normalised(
+    factors: Factors, *, keep: tuple[int, ...] = ()
+) -> tuple[Float[np.ndarray, " component"], Factors]:
     """Columns of unit length, their scale as weights, largest first.
 
     Parameters
@@ -104,7 +106,9 @@ def congruence(first: Factors, second: Factors) -> Congruence:
     """
     sizes = [tuple(len(factor) for factor in factors) for factors in (first, second)]
     if sizes[0] != sizes[1]:
-        raise ModelError(f"factors belong to tensors of shapes {sizes[0]} and {sizes[1]}; compare equal ones.")
+        raise ModelError(
+            f"factors belong to tensors of shapes {sizes[0]} and {sizes[1]}; compare equal ones."
+        )
     table = np.ones((first[0].shape[1], second[0].shape[1]))
     for one, other in zip(first, second, strict=True):
         table *= _unit(one).T @ _unit(other)

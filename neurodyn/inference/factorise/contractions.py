@@ -44,9 +44,7 @@ def columns_product(tail: Tail) -> Float[Array, "component column"]:
     return product
 
 
-def rows_target(
-    entries: Float[Array, "row column"], tail: Tail
-) -> Float[Array, "component row"]:
+def rows_target(entries: Float[Array, "row column"], tail: Tail) -> Float[Array, "component row"]:
     """Every row times the Khatri-Rao product of the tail, which is laid out here for a fast product."""
     product = tail[0].T
     for factor in tail[1:]:

@@ -48,7 +48,7 @@ class Descent(NamedTuple):
     objective: Float[Array, "*restart"]
 
 
-def begin(factors: Tail) -> Descent:
+def begin(factors: tuple[Float[Array, "*restart component _"], ...]) -> Descent:
     """A descent that starts from these factors, each ``(restart, component, entry)`` or ``(component, entry)``."""
     shape, dtype = factors[0].shape[:-2], factors[0].dtype
     return Descent(

@@ -149,7 +149,14 @@ def fit(
     modes = tuple(sorted(fixed))
     checked = check_tensor(values, mask)
     shape = checked.values.shape
-    check_request(shape, rank, loss, modes, {"restarts": restarts, "passes": passes, "max_sweeps": max_sweeps})
+    check_request(
+        shape,
+        rank,
+        loss,
+        modes,
+        tolerance,
+        {"restarts": restarts, "passes": passes, "max_sweeps": max_sweeps},
+    )
     strengths = (penalties or Penalties()).by_mode(shape, modes, checked.values.dtype)
     starts = begin(tuple(jnp.asarray(part) for part in starting(checked, rank, key, restarts, start, fixed)))
     free = tuple(mode not in fixed for mode in range(len(shape)))
@@ -192,7 +199,8 @@ def starting(
         runs = [tuple(np.where(some[:, None], part, 0) for some, part in _fitting(checked, rank, start))]
     else:
         runs = [
-            random_start(checked.seen, rank, checked.mean, key=key, restart=restart) for restart in range(restarts)
+            random_start(checked.seen, rank, checked.mean, key=key, restart=restart)
+            for restart in range(restarts)
         ]
     given = dict(enumerate(fixed.get(mode) for mode in range(len(checked.seen))))
     for mode, factor in given.items():

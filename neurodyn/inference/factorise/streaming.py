@@ -177,7 +177,7 @@ def fit_blocks(
     if penalties.smoothness.get(0):
         raise ModelError("smoothness of mode 0 links blocks to each other; use fit, or smooth another mode.")
     found = survey(block, int(n_blocks))
-    check_request(found.shape, rank, loss, modes, {"passes": passes, "max_sweeps": max_sweeps})
+    check_request(found.shape, rank, loss, modes, tolerance, {"passes": passes, "max_sweeps": max_sweeps})
     strengths = penalties.by_mode(found.shape, modes, precision())
     free = tuple(mode not in fixed for mode in range(len(found.shape)))
     settings = Settings(loss, free, passes, accelerate)
