@@ -81,7 +81,7 @@ def fit(
     with :math:`\ell = \tfrac12 (x - \hat x)^2` ("squares") or :math:`\hat x - x + x \log (x / \hat x)` ("poisson", the
     Kullback-Leibler divergence), w the mask and :math:`\Omega` the penalties. Least squares are fitted by hierarchical
     alternating least squares, Poisson by multiplicative updates; missing entries are replaced by the present model
-    before each; both are monotone, also with extrapolation.
+    before each; both are monotone up to rounding, also with extrapolation.
 
     Parameters
     ----------

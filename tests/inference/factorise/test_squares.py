@@ -4,8 +4,10 @@ import jax
 import numpy as np
 import pytest
 
+from neurodyn.inference.factorise import fitting
 from neurodyn.inference.factorise.comparison import congruence, similarity
 from neurodyn.inference.factorise.core_consistency import core_consistency
+from neurodyn.inference.factorise.descent import descend
 from neurodyn.inference.factorise.fitting import fit
 from neurodyn.inference.factorise.penalties import Penalties
 from neurodyn.simulate.tensors import planted_tensor
@@ -116,6 +118,32 @@ def test_a_batch_is_each_restart_alone(missing):
     same = min(batch, key=lambda run: abs(run.objective[0] - alone.objective[0]))
     np.testing.assert_allclose(same.objective, alone.objective, rtol=1e-10)
     np.testing.assert_allclose(same.dense(), alone.dense(), rtol=1e-8, atol=1e-10)
+
+
+def test_restarts_in_turns_are_those_side_by_side(monkeypatch):
+    planted = planted_tensor((8, 9, 10), 3, key=2, missing=0.3)
+    mask = np.isfinite(planted.values)
+    together = fit(planted.values, 3, mask=mask, key=5, restarts=2, max_sweeps=30)
+    monkeypatch.setattr(fitting, "BATCH_ENTRIES", 1)
+    in_turns = fit(planted.values, 3, mask=mask, key=5, restarts=2, max_sweeps=30)
+    for one, other in zip(together, in_turns, strict=True):
+        np.testing.assert_allclose(one.objective, other.objective, rtol=1e-10)
+
+
+def test_a_second_fit_of_the_same_shape_compiles_nothing_and_says_how_far_it_is():
+    heard = []
+
+    class Ear:
+        def update(self, fraction, text):
+            heard.append((fraction, text))
+
+    values = planted_tensor((7, 8, 9), 3, key=0).values
+    fit(values, 3, key=0, max_sweeps=20, tolerance=0.0)
+    before = descend.cache_size()
+    found = fit(2 * values, 3, key=1, max_sweeps=33, tolerance=1e-12, progress=Ear())[0]
+    assert descend.cache_size() == before
+    assert len(found.objective) == 33
+    assert [round(33 * fraction) for fraction, _ in heard] == [10, 20, 30, 33]
 
 
 def test_permuting_a_mode_permutes_its_factor():
