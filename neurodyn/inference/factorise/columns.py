@@ -1,5 +1,7 @@
 """Updates of one mode given what the others make of the tensor; components first, ``(component, entry)``."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -45,28 +47,19 @@ def squares_update(
     .. [1] Cichocki, A. & Phan, A.-H. (2009). Fast local algorithms for large scale nonnegative matrix and tensor
        factorizations. IEICE Transactions E92-A, 708-721. doi:10.1587/transfun.E92.A.708
     """
-    links = penalty.links
-    rank = len(factor)
-    if links is not None:
-        none = jnp.zeros((1,), links.dtype)
-        linked = jnp.concatenate([links, none]) + jnp.concatenate([none, links])
-        odd = jnp.arange(factor.shape[1]) % 2 == 1
+    links, rank = penalty.links, len(factor)
 
     def one(step: Array, factor: Array) -> Array:
         r = step % rank
         row, old = gram[r], factor[r]
-        own = row[r]
-        curvature = own + penalty.ridge
-        slope = target[r] - row @ factor + own * old - penalty.sparsity
+        curvature = row[r] + penalty.ridge
+        slope = target[r] - row @ factor + row[r] * old - penalty.sparsity
         if links is None:
-            new = jnp.maximum(slope / jnp.where(curvature > 0, curvature, 1.0), 0.0)
+            new = jnp.maximum(_divided(slope, curvature), 0.0)
             return factor.at[r].set(jnp.where(curvature > 0, new, old))
-        curvature = curvature + linked
-        safe, new = jnp.where(curvature > 0, curvature, 1.0), old
-        for turn in range(2 * SMOOTH_PASSES):
-            best = jnp.maximum((slope + neighbours(new, links)) / safe, 0.0)
-            new = jnp.where((odd == bool(turn % 2)) & (curvature > 0), best, new)
-        return factor.at[r].set(new)
+        linked = curvature + _degrees(links)
+        new = _in_turns(old, lambda f: jnp.maximum(_divided(slope + neighbours(f, links), linked), 0.0))
+        return factor.at[r].set(jnp.where(linked > 0, new, old))
 
     return lax.fori_loop(0, passes * rank, one, factor)
 
@@ -108,18 +101,32 @@ def poisson_update(
     slope = exposure + penalty.sparsity
     if links is None:
         return jnp.where(exposure > 0, _root(counts, slope, penalty.ridge), factor)
-    none = jnp.zeros((1,), links.dtype)
-    curvature = penalty.ridge + jnp.concatenate([links, none]) + jnp.concatenate([none, links])
-    odd = jnp.arange(factor.shape[1]) % 2 == 1
+    curvature = penalty.ridge + _degrees(links)
+    new = _in_turns(factor, lambda f: _root(counts, slope - neighbours(f, links), curvature))
+    return jnp.where(exposure + curvature > 0, new, factor)
+
+
+def _in_turns(factor: Array, best: Callable[[Array], Array]) -> Array:
+    """Set the entries at even and those at odd places in turn, each to its optimum given its neighbours."""
+    odd = jnp.arange(factor.shape[-1]) % 2 == 1
     for turn in range(2 * SMOOTH_PASSES):
-        best = _root(counts, slope - neighbours(factor, links), curvature)
-        factor = jnp.where((odd == bool(turn % 2)) & (exposure + curvature > 0), best, factor)
+        factor = jnp.where(odd == bool(turn % 2), best(factor), factor)
     return factor
+
+
+def _degrees(links: Array) -> Array:
+    """Summed links of every entry."""
+    none = jnp.zeros((1,), links.dtype)
+    return jnp.concatenate([links, none]) + jnp.concatenate([none, links])
+
+
+def _divided(above: Array, below: Array) -> Array:
+    """A quotient that is finite where the divisor is 0."""
+    return above / jnp.where(below > 0, below, 1.0)
 
 
 def _root(counts: Array, slope: Array, curvature: Array) -> Array:
     """Positive root of ``curvature f^2 + slope f = counts``, without cancellation."""
     root = jnp.sqrt(jnp.square(slope) + 4 * curvature * counts)
-    falling = 2 * counts / jnp.where(slope + root > 0, slope + root, 1.0)
-    rising = (root - slope) / jnp.where(curvature > 0, 2 * curvature, 1.0)
+    falling, rising = _divided(2 * counts, slope + root), _divided(root - slope, 2 * curvature)
     return jnp.where(slope > 0, falling, rising)
