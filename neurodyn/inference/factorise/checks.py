@@ -94,7 +94,7 @@ def check_tensor(
         seen = tuple(np.ones(size, bool) for size in values.shape)
         count = values.size
     else:
-        seen = tuple(mask.any(tuple(other for other in modes if other != mode)) for mode in modes)
+        seen = tuple(np.asarray(mask.any(tuple(set(modes) - {mode}))) for mode in modes)
         count = int(mask.sum())
     mean = float(filled.sum(dtype=np.float64)) / max(count, 1)
     return Checked(np.asarray(filled, precision()), mask, seen, mean)

@@ -58,7 +58,7 @@ def squares_update(
             new = jnp.maximum(_divided(slope, curvature), 0.0)
             return factor.at[r].set(jnp.where(curvature > 0, new, old))
         linked = curvature + _degrees(links)
-        new = _in_turns(old, lambda f: jnp.maximum(_divided(slope + neighbours(f, links), linked), 0.0))
+        new = _in_turns(old, links, lambda near: jnp.maximum(_divided(slope + near, linked), 0.0))
         return factor.at[r].set(jnp.where(linked > 0, new, old))
 
     return lax.fori_loop(0, passes * rank, one, factor)
@@ -102,15 +102,15 @@ def poisson_update(
     if links is None:
         return jnp.where(exposure > 0, _root(counts, slope, penalty.ridge), factor)
     curvature = penalty.ridge + _degrees(links)
-    new = _in_turns(factor, lambda f: _root(counts, slope - neighbours(f, links), curvature))
+    new = _in_turns(factor, links, lambda near: _root(counts, slope - near, curvature))
     return jnp.where(exposure + curvature > 0, new, factor)
 
 
-def _in_turns(factor: Array, best: Callable[[Array], Array]) -> Array:
-    """Set the entries at even and those at odd places in turn, each to its optimum given its neighbours."""
+def _in_turns(factor: Array, links: Array, best: Callable[[Array], Array]) -> Array:
+    """Set the entries at even and those at odd places in turn, each to its optimum given its linked neighbours."""
     odd = jnp.arange(factor.shape[-1]) % 2 == 1
     for turn in range(2 * SMOOTH_PASSES):
-        factor = jnp.where(odd == bool(turn % 2), best(factor), factor)
+        factor = jnp.where(odd == bool(turn % 2), best(neighbours(factor, links)), factor)
     return factor
 
 

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.inference.compilation import light_jit
 from neurodyn.inference.factorise.contractions import Tail, Tensor
+from neurodyn.inference.factorise.penalties import ModePenalty
 from neurodyn.inference.factorise.sweeps import SQUARES, Settings, sweep
 
 CHUNK = 50
@@ -99,7 +100,7 @@ def judged(state: Descent, factors: Tail, objective: Array, accelerate: bool) ->
 def descend(
     tensor: Tensor,
     states: Descent,
-    penalties: tuple,
+    penalties: tuple[ModePenalty, ...],
     n_sweeps: Int[Array, ""] | int,
     *,
     settings: Settings,

@@ -13,7 +13,7 @@ from neurodyn.inference.factorise.checks import Checked, check_request, check_te
 from neurodyn.inference.factorise.comparison import Factors, normalised
 from neurodyn.inference.factorise.contractions import Tensor
 from neurodyn.inference.factorise.descent import CHUNK, Descent, begin, descend
-from neurodyn.inference.factorise.penalties import Penalties
+from neurodyn.inference.factorise.penalties import ModePenalty, Penalties
 from neurodyn.inference.factorise.starts import random_start
 from neurodyn.inference.factorise.sweeps import SQUARES, Settings
 from neurodyn.inference.progress import Progress
@@ -233,7 +233,7 @@ def _check_factor(factor: np.ndarray, shape: tuple[int, int], name: str) -> None
 def _run(
     tensor: Tensor,
     states: Descent,
-    strengths: tuple,
+    strengths: tuple[ModePenalty, ...],
     settings: Settings,
     max_sweeps: int,
     tolerance: float,

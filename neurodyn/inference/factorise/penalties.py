@@ -72,7 +72,9 @@ class Penalties:
         """Whether anything is penalised."""
         return any(any(part.values()) for part in (self.ridge, self.sparsity, self.smoothness))
 
-    def by_mode(self, shape: tuple[int, ...], fixed: tuple[int, ...], dtype: np.dtype) -> tuple:
+    def by_mode(
+        self, shape: tuple[int, ...], fixed: tuple[int, ...], dtype: np.dtype
+    ) -> tuple[ModePenalty, ...]:
         """Arrays of every mode, for compiled code.
 
         Parameters
@@ -114,8 +116,8 @@ class Penalties:
             strength = np.full(size - 1, self.smoothness[mode])
             strength[[start - 1 for start in self.breaks if 0 < start < size]] = 0.0
             links = jnp.asarray(strength, dtype)
-        scalars = (jnp.asarray(part.get(mode, 0.0), dtype) for part in (self.ridge, self.sparsity))
-        return ModePenalty(*scalars, links)
+        ridge, sparsity = (jnp.asarray(part.get(mode, 0.0), dtype) for part in (self.ridge, self.sparsity))
+        return ModePenalty(ridge, sparsity, links)
 
 
 def neighbours(factor: Float[Array, "*component entry"], links: Float[Array, " link"]) -> Array:
@@ -125,7 +127,7 @@ def neighbours(factor: Float[Array, "*component entry"], links: Float[Array, " l
     return after + jnp.concatenate([none, links * factor[..., :-1]], axis=-1)
 
 
-def penalty_of(factors: tuple, penalties: tuple) -> Float[Array, ""]:
+def penalty_of(factors: tuple[Array, ...], penalties: tuple[ModePenalty, ...]) -> Float[Array, ""]:
     """Sum of the penalties of all modes."""
     found = jnp.zeros((), factors[0].dtype)
     for factor, (ridge, sparsity, links) in zip(factors, penalties, strict=True):

@@ -21,7 +21,7 @@ from neurodyn.inference.factorise.comparison import normalised
 from neurodyn.inference.factorise.contractions import Tail
 from neurodyn.inference.factorise.descent import Descent, begin, judged, proposed
 from neurodyn.inference.factorise.fitting import CHECK_EVERY, PASSES, Factorisation, starting
-from neurodyn.inference.factorise.penalties import Penalties, penalty_of
+from neurodyn.inference.factorise.penalties import ModePenalty, Penalties, penalty_of
 from neurodyn.inference.factorise.sweeps import (
     SQUARES,
     Gathered,
@@ -61,7 +61,7 @@ def _rows(
     mask: Bool[Array, "row column"],
     start: Tail,
     known: Tail,
-    penalty: tuple,
+    penalty: ModePenalty,
     *,
     settings: Settings,
 ) -> tuple[Array, Gathered, Array]:
@@ -72,7 +72,7 @@ def _rows(
 
 
 @light_jit(static_argnames=["settings"])
-def _tail(gathered: Gathered, tail: Tail, penalties: tuple, *, settings: Settings) -> Tail:
+def _tail(gathered: Gathered, tail: Tail, penalties: tuple[ModePenalty, ...], *, settings: Settings) -> Tail:
     """The tail after the rows."""
     if settings.loss == SQUARES:
         return squares_tail(gathered, tail, penalties, settings)[0]
@@ -203,7 +203,9 @@ def _padded(first: Array, lengths: tuple[int, ...]) -> Array:
 class _Passes:
     """Passes over the blocks, with what they share."""
 
-    def __init__(self, block: Block, found: Survey, strengths: tuple, settings: Settings) -> None:
+    def __init__(
+        self, block: Block, found: Survey, strengths: tuple[ModePenalty, ...], settings: Settings
+    ) -> None:
         self.block, self.lengths, self.longest = block, found.lengths, max(found.lengths)
         self.strengths, self.settings = strengths, settings
 

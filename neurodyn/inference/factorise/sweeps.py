@@ -24,7 +24,7 @@ from neurodyn.inference.factorise.contractions import (
     rows_target,
     total,
 )
-from neurodyn.inference.factorise.penalties import penalty_of
+from neurodyn.inference.factorise.penalties import ModePenalty, penalty_of
 
 SQUARES, POISSON = "squares", "poisson"
 
@@ -124,7 +124,7 @@ def squares_rows(
     mask: Bool[Array, "row column"] | None,
     first: Float[Array, "component row"],
     tail: Tail,
-    penalty: tuple,
+    penalty: ModePenalty,
     settings: Settings,
 ) -> Rows:
     """Least squares: the first mode on some rows, and what the tail needs of them."""
@@ -146,7 +146,7 @@ def squares_rows(
 
 
 def squares_tail(
-    gathered: Gathered, tail: Tail, penalties: tuple, settings: Settings
+    gathered: Gathered, tail: Tail, penalties: tuple[ModePenalty, ...], settings: Settings
 ) -> tuple[Tail, Array, Array]:
     """Least squares: the tail, mode after mode; and the last mode's target and inner products."""
     target = inner = jnp.zeros((), gathered.partial.dtype)
@@ -164,7 +164,7 @@ def poisson_rows(
     mask: Bool[Array, "row column"] | None,
     first: Float[Array, "component row"],
     tail: Tail,
-    penalty: tuple,
+    penalty: ModePenalty,
     settings: Settings,
 ) -> Rows:
     """Poisson: the first mode on some rows, and what the tail needs of them."""
@@ -184,7 +184,9 @@ def poisson_rows(
     return Rows(first, Gathered(partial, gram(first), first.sum(1), seen), first)
 
 
-def poisson_tail(gathered: Gathered, tail: Tail, penalties: tuple, settings: Settings) -> Tail:
+def poisson_tail(
+    gathered: Gathered, tail: Tail, penalties: tuple[ModePenalty, ...], settings: Settings
+) -> Tail:
     """Poisson: the tail, mode after mode, each given the shares that the components had before it."""
     before = tail
     for mode in range(len(tail)):
@@ -223,7 +225,7 @@ def rows_loss(
 
 
 def sweep(
-    tensor: Tensor, factors: Tail, penalties: tuple, settings: Settings
+    tensor: Tensor, factors: Tail, penalties: tuple[ModePenalty, ...], settings: Settings
 ) -> tuple[Tail, Float[Array, ""]]:
     """Update every free mode once, first to last.
 
@@ -246,19 +248,18 @@ def sweep(
         Loss plus penalties of the factors returned.
     """
     values, mask = tensor.values, tensor.mask
-    rows_of = squares_rows if settings.loss == SQUARES else poisson_rows
-    rows = rows_of(values, mask, factors[0], factors[1:], penalties[0], settings)
-    if settings.loss == SQUARES:
-        tail, target, inner = squares_tail(rows.gathered, factors[1:], penalties, settings)
-    else:
-        tail, target, inner = poisson_tail(rows.gathered, factors[1:], penalties, settings), None, None
+    if settings.loss == POISSON:
+        rows = poisson_rows(values, mask, factors[0], factors[1:], penalties[0], settings)
+        new = (rows.first, *poisson_tail(rows.gathered, factors[1:], penalties, settings))
+        return new, rows_loss(values, mask, new[0], new[1:], POISSON) + penalty_of(new, penalties)
+    rows = squares_rows(values, mask, factors[0], factors[1:], penalties[0], settings)
+    tail, target, inner = squares_tail(rows.gathered, factors[1:], penalties, settings)
     new = (rows.first, *tail)
-    if settings.loss == SQUARES and mask is None:
-        last = max(mode for mode, free in enumerate(settings.free) if free)
-        if last == 0:
-            target, inner = rows.target, gram_without(new, 0)
-        loss = tensor.half_square - (target * new[last]).sum() + 0.5 * (inner * gram(new[last])).sum()
-        loss = jnp.maximum(loss, 0.0)
-    else:
-        loss = rows_loss(values, mask, rows.first, tail, settings.loss)
-    return new, loss + penalty_of(new, penalties)
+    if mask is not None:
+        return new, rows_loss(values, mask, new[0], tail, SQUARES) + penalty_of(new, penalties)
+    # Without holes the last update's inner products give the error without a further pass over the tensor.
+    last = max(mode for mode, free in enumerate(settings.free) if free)
+    if last == 0:
+        target, inner = rows.target, gram_without(new, 0)
+    loss = tensor.half_square - (target * new[last]).sum() + 0.5 * (inner * gram(new[last])).sum()
+    return new, jnp.maximum(loss, 0.0) + penalty_of(new, penalties)
