@@ -1,6 +1,7 @@
 """One virtual environment per peer below `benchmarks/envs`, made from package names alone.
 
 python -m benchmarks.environments [hmmlearn] [dynamax] [ssm] [nemos] [pyhgf] [torch]
+    [tensortools] [tensorly]
 """
 
 import hashlib
@@ -27,6 +28,8 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "nemos": (("nemos>=0.2",),),
     "pyhgf": (("pyhgf>=0.2.9",),),
     "torch": (("numpy", "torch==2.13.0"),),
+    "tensortools": (("numba", "tensortools>=0.4"),),
+    "tensorly": (("tensorly>=0.8",),),
 }
 PROOF = {
     "hmmlearn": "from hmmlearn.hmm import GaussianHMM, PoissonHMM",
@@ -38,6 +41,8 @@ PROOF = {
     "nemos": "from nemos.glm import PopulationGLM",
     "pyhgf": "from pyhgf.model import Network",
     "torch": "import torch",
+    "tensortools": "from tensortools import KTensor, ncp_hals",
+    "tensorly": "from tensorly.decomposition import non_negative_parafac_hals",
 }
 SHOWN = (
     "hmmlearn",
@@ -46,6 +51,8 @@ SHOWN = (
     "nemos",
     "pyhgf",
     "torch",
+    "tensortools",
+    "tensorly",
     "jax",
     "jaxlib",
     "numpy",

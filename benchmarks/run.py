@@ -1,6 +1,6 @@
-"""Everything `make bench` runs: T1 to T4, import time, folds.
+"""Everything `make bench` runs: T1 to T5, import time, folds.
 
-python benchmarks/run.py [t1] [t2] [t3] [t3b] [t4] [import_time] [folds]
+python benchmarks/run.py [t1] [t2] [t3] [t3b] [t4] [t5] [import_time] [folds]
 """
 
 import pathlib
@@ -9,7 +9,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PARTS = ("import_time", "t1", "t2", "t3", "t3b", "t4", "folds")
+PARTS = ("import_time", "t1", "t2", "t3", "t3b", "t4", "t5", "folds")
 
 
 def main() -> int:

@@ -1,0 +1,1 @@
+"""Non-negative tensor factorisation beside tensortools and tensorly."""
