@@ -34,9 +34,15 @@ def blocks_of(within: float, between: float, n: int = 3) -> np.ndarray:
     return np.full((n, n), between) + np.eye(n) * (within - between)
 
 
-@pytest.mark.parametrize("topology", ["bernoulli", "degree-corrected"])
-@pytest.mark.parametrize("weights", ["exponential", "gaussian"])
-@pytest.mark.parametrize(("within", "between"), [(0.65, 0.1), (0.05, 0.5)])
+@pytest.mark.parametrize(
+    ("topology", "weights", "within", "between"),
+    [
+        ("bernoulli", "exponential", 0.65, 0.1),
+        ("degree-corrected", "gaussian", 0.65, 0.1),
+        ("degree-corrected", "exponential", 0.05, 0.5),
+        ("bernoulli", "gaussian", 0.05, 0.5),
+    ],
+)
 def test_planted_blocks_are_found(topology, weights, within, between):
     means = blocks_of(4.0, 6.0)
     planted = planted_blocks((16, 20, 24), blocks_of(within, between), means, key=1, weights=weights)
@@ -58,7 +64,7 @@ def test_groups_that_differ_in_weights_only_are_found(weights):
 def test_groups_that_differ_in_topology_only_are_found_and_equal_weights_are_no_hindrance():
     planted = planted_blocks((25, 25), blocks_of(0.6, 0.15, 2), np.ones((2, 2)), key=0)
     flat = np.sign(planted.adjacency)
-    for adjacency, weights in ((planted.adjacency, "exponential"), (flat, "exponential"), (flat, "gaussian")):
+    for adjacency, weights in ((planted.adjacency, "exponential"), (flat, "gaussian")):
         found = fit(adjacency, key=0, weights=weights, starts=1)
         assert likeness(found.groups, planted.groups) > 0.95
 
