@@ -233,15 +233,15 @@ def fit_terms(terms: Terms, *, key, starts: int = 2, shake: bool = True) -> Part
         raise ModelError(f"starts is {starts}; it must be at least 1.")
     words = key_words(as_key(key))
     path: dict[int, tuple[float, np.ndarray]] = {}
-    best, trace, values = None, [], []
+    runs = []
     for start in range(starts):
         rng = np.random.default_rng([*words, start])
         blocks, steps = settle(_agglomerate(terms, rng, path), rng)
         _note(blocks, path)
-        values.append(blocks.description_length())
-        if best is None or values[-1] < best.description_length() - TOLERANCE:
-            best, trace = blocks, steps
-    assert best is not None
+        runs.append((blocks.description_length(), blocks, steps))
+    values = [run[0] for run in runs]
+    # The first of those that no other is shorter than.
+    _, best, trace = next(run for run in runs if run[0] <= min(values) + TOLERANCE)
     if shake:
         best, trace = _shake(best, trace, np.random.default_rng([*words, starts]))
     _note(best, path)
