@@ -86,8 +86,7 @@ def slopes(
     found = np.full(traces.shape, np.nan)
     inner = sum(weight * traces[at : len(traces) - window + 1 + at] for at, weight in enumerate(weights))
     found[half : len(traces) - half] = inner
-    with np.errstate(invalid="ignore", all="ignore"):
-        scale = MAD * _median(np.abs(found))
+    scale = MAD * _median(np.abs(found))
     # Rounding leaves a trace that stands still slopes of a few units in the last place.
     still = ~(
         scale > 1e-12 * np.nanmax(np.abs(np.where(np.isfinite(traces), traces, 0)), axis=0, initial=1e-300)

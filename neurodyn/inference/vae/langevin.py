@@ -34,9 +34,9 @@ class LangevinFlow(Latent):
         Whether the encoder exerts a force: its mean and spread are the posterior of e. Without it, no data enter after
         the first bin.
     potential : Potential
-        One of `neurodyn.inference.vae.potentials`. The default, independent oscillators, cannot run away and did best on
-        held-out conditions of simulated populations; coupled channels that are confined by a quadratic only can grow
-        modes that leave every bound while they are trained, a quartic holds them.
+        One of `neurodyn.inference.vae.potentials`. The energy of the default, independent oscillators, falls without bound
+        in no direction; coupled channels confined by a quadratic only can grow modes that leave every bound while they are
+        trained, a quartic holds them.
     eta : float
         Step size.
     gamma : float
