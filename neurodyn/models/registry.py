@@ -17,6 +17,7 @@ BUILT_IN = {
     "predictive_coding": "neurodyn.models.predictive_coding:PredictiveCodingNetwork",
     "sequential_vae": "neurodyn.models.vae:SequentialVAE",
     "poisson_lds": "neurodyn.models.linear_dynamics:PoissonLDS",
+    "dynamic_connectome": "neurodyn.models.connectome:DynamicConnectome",
     "mean": "neurodyn.models.baselines:Mean",
     "persistence": "neurodyn.models.baselines:Persistence",
     "ar_ridge": "neurodyn.models.baselines:ARRidge",

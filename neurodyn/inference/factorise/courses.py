@@ -249,6 +249,7 @@ def expected(
     *,
     mode: str = "all",
     horizon: int = 1,
+    always: Bool[np.ndarray, "trial time"] | None = None,
 ) -> Float[np.ndarray, "trial time component"]:
     r"""Strengths expected in every bin, from those of the bins that were seen.
 
@@ -267,6 +268,8 @@ def expected(
         From every seen bin; from those up to ``t - horizon``; from those up to ``t``.
     horizon : int
         Bins ahead, for ``past``.
+    always : (trial, time), optional
+        Seen bins that are known beforehand in every mode; none by default.
 
     Returns
     -------
@@ -284,13 +287,13 @@ def expected(
     """
     n_time = seen.shape[1]
     bins = np.arange(n_time)
+    always = np.zeros_like(seen) if always is None else always & seen
     back = horizon if mode == "past" else 0
     last = np.maximum.accumulate(np.where(seen, bins, -1), axis=1)
-    before = np.full_like(last, -1)
-    before[:, back:] = last[:, : n_time - back]
-    after = np.full_like(last, n_time)
-    if mode == "all":
-        after = np.minimum.accumulate(np.where(seen, bins, n_time)[:, ::-1], axis=1)[:, ::-1]
+    before = np.maximum.accumulate(np.where(always, bins, -1), axis=1)
+    before[:, back:] = np.maximum(before[:, back:], last[:, : n_time - back])
+    later = seen if mode == "all" else always
+    after = np.minimum.accumulate(np.where(later, bins, n_time)[:, ::-1], axis=1)[:, ::-1]
     known = np.concatenate([habits.autocorrelation, np.zeros((1, len(habits.mean)))])
 
     def rho(lag: np.ndarray) -> np.ndarray:
