@@ -32,6 +32,8 @@ BUILT_IN = {
     "pearce_hall": "neurodyn.models.baselines:PearceHall",
     "win_stay_lose_shift": "neurodyn.models.baselines:WinStayLoseShift",
     "choice_history_regression": "neurodyn.models.baselines:ChoiceHistoryRegression",
+    "pair_amplitude": "neurodyn.models.baselines:PairAmplitude",
+    "window_states": "neurodyn.models.baselines:WindowStates",
     "pipeline": "neurodyn.models.pipeline:Pipeline",
 }
 

@@ -194,6 +194,8 @@ EXAMPLES: dict[str, Example] = {
         options={"restarts": 1},
         tolerance=2e-3,
     ),
+    "pair_amplitude": Example(lambda: registry.create("pair_amplitude"), pairs, tolerance=1e-4),
+    "window_states": Example(lambda: registry.create("window_states", n_states=2, window=7), pairs),
     "pipeline": Example(
         lambda: registry.create(
             "pipeline",

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.factorise.courses import Habits, autocorrelation, strengths
+from neurodyn.inference.factorise.courses import Habits, autocorrelation
 from neurodyn.inference.factorise.sweeps import POISSON, SQUARES
 from neurodyn.models.base import Model, Trace
 from neurodyn.models.baselines.common import one_of, unit_kinds, whole_number
@@ -177,7 +177,9 @@ def _habits(laid: Laid, found: Components, pair: np.ndarray, model: DynamicConne
         entries += int(laid.mask[trial].sum())
     mean = courses[seen].mean(0)
     # A strength that hardly varied in training may vary now; nothing is known to be impossible.
-    variance = np.maximum(np.square(courses[seen] - mean).mean(0), 1e-6 * max(float(np.square(mean).max()), 1e-30))
+    variance = np.maximum(
+        np.square(courses[seen] - mean).mean(0), 1e-6 * max(float(np.square(mean).max()), 1e-30)
+    )
     noise = max(error / max(entries, 1), 1e-12 * max(float(np.square(laid.values).mean()), 1e-30))
     return Habits(mean, variance, noise, autocorrelation(courses, seen))
 

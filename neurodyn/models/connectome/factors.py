@@ -116,7 +116,9 @@ def factorise(
         )
         return labelled(recording, laid, found, clock=clock, loss=loss)
     if sparsity or smoothness:
-        raise ModelError("sparsity and smoothness need the affinities in memory; make them with affinity() first.")
+        raise ModelError(
+            "sparsity and smoothness need the affinities in memory; make them with affinity() first."
+        )
     if clock == "shared" and recording.sizes.get("trial", 1) > 1:
         raise ModelError(
             "affinities made on the fly serve animals with clocks of their own; make them with affinity() first, or pass "
@@ -168,7 +170,9 @@ def _streamed(recording: xr.Dataset, measure: Affinity, rank: int, key: Any, opt
     rows, pairs = run.seen[0], run.seen[1]
     activity = recording["activity"].transpose(..., "time", "unit")
     if not rows.any():
-        raise RecordingError("no two units of the recording are observed in the same bins; there is no affinity.")
+        raise RecordingError(
+            "no two units of the recording are observed in the same bins; there is no affinity."
+        )
     first, second = blocks.first, blocks.second
     labels = recording["unit"].values.astype(str)
     shape = (n_trials, activity.sizes["time"], rank)

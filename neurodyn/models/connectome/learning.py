@@ -77,7 +77,9 @@ def learn(
         If nothing was observed, or the rank is larger than what was observed allows.
     """
     if not mask.any():
-        raise ModelError("no pair is ever observed; check that the units of the recording were recorded together.")
+        raise ModelError(
+            "no pair is ever observed; check that the units of the recording were recorded together."
+        )
     trials, pairs = mask.any((1, 2)), mask.any((0, 1))
     bins = mask.any((0, 2)) if clock == "shared" else mask.any(2)
     here, there = values[..., pairs], mask[..., pairs]
