@@ -5,7 +5,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy import sparse
 
 from neurodyn.errors import RecordingError
 from neurodyn.inference.factorise.courses import LAGS, Habits, autocorrelation, expected
@@ -15,6 +14,7 @@ from neurodyn.models.connectome.layout import lay
 from neurodyn.recording import arrays
 
 ROW_STEPS = 20
+ROWS = 256
 TINY = 1e-12
 
 
@@ -47,29 +47,25 @@ class Ends(NamedTuple):
         first, second = np.split(places, 2)
         return cls(first, second, names)
 
-    def gather(self) -> tuple[Any, Any]:
-        """Sparse ``(pair, end)`` matrices that sum over the pairs of each first and each second unit."""
-        pairs, ones = np.arange(len(self.first)), np.ones(len(self.first), np.float32)
-        shape = (len(pairs), len(self.names))
-        first, second = (sparse.csr_array((ones, (pairs, end)), shape=shape) for end in self[:2])
-        return first, second
+    def square(self, values: np.ndarray) -> np.ndarray:
+        """Values ``(..., pair)`` as symmetric matrices ``(..., end, end)``, 0 elsewhere."""
+        found = np.zeros((*values.shape[:-1], len(self.names), len(self.names)), values.dtype)
+        found[..., self.first, self.second] = values
+        found[..., self.second, self.first] = values
+        return found
 
 
-def amplitudes(
-    values: np.ndarray, mask: np.ndarray, strength: np.ndarray, ends: Ends, ridge: np.ndarray
-) -> np.ndarray:
+def amplitudes(values: np.ndarray, mask: np.ndarray, strength: np.ndarray, ridge: np.ndarray) -> np.ndarray:
     r"""Amplitudes of units in every row, given the strengths of the pairs.
 
     .. math:: \min_{g \ge 0} \sum_{ij} (a_{ij} - g_i g_j b_{ij})^2 + \sum_i \lambda_i (g_i - 1)^2
 
     Parameters
     ----------
-    values, mask : (row, pair)
-        Affinities, 0 where not observed, and which were.
-    strength : (pair,)
-        b.
-    ends : Ends
-        Units of the pairs.
+    values, mask : (row, end, end)
+        Affinities, 0 where not observed, and 1 where they were; symmetric.
+    strength : (end, end)
+        b, symmetric.
     ridge : (end,)
         How firmly an amplitude is held to 1.
 
@@ -78,17 +74,17 @@ def amplitudes(
     (row, end)
         g; 1 where no pair of the unit was observed.
     """
-    first, second = ends.gather()
-    pull = values * strength
-    push = mask * np.square(strength)
-    found = np.ones((len(values), len(ends.names)), values.dtype)
-    for _ in range(ROW_STEPS):
-        left, right = found[:, ends.first], found[:, ends.second]
-        above = (pull * right) @ first + (pull * left) @ second + ridge
-        below = (push * right * right) @ first + (push * left * left) @ second + ridge
-        best = above / np.maximum(below, TINY)
-        # Halfway, on a logarithmic scale: all units move at once, and pairs hold two of them.
-        found = np.sqrt(np.maximum(found, TINY) * best)
+    found = np.ones(values.shape[:2], values.dtype)
+    for start in range(0, len(values), ROWS):
+        rows = slice(start, start + ROWS)
+        pull, push = values[rows] * strength, mask[rows] * np.square(strength)
+        here = found[rows]
+        for _ in range(ROW_STEPS):
+            above = np.matmul(pull, here[..., None])[..., 0] + ridge
+            below = np.matmul(push, np.square(here)[..., None])[..., 0] + ridge
+            # Halfway, on a logarithmic scale: all units move at once, and pairs hold two of them.
+            here = np.sqrt(np.maximum(here, TINY) * (above / np.maximum(below, TINY)))
+        found[rows] = here
     return found
 
 
@@ -152,12 +148,14 @@ class PairAmplitude(Model):
         strength = np.where(known, strength, strength[known].mean() if known.any() else 0.0)
         ridge = np.ones(len(ends.names))
         found = np.ones((len(data), len(ends.names)), np.float32)
+        full, shown = ends.square(data), ends.square(seen.astype(np.float32))
         for _ in range(self.sweeps):
-            found = amplitudes(data, seen, strength.astype(np.float32), ends, ridge.astype(np.float32))
+            here = ends.square(strength.astype(np.float32))
+            found = amplitudes(full, shown, here, ridge.astype(np.float32))
             found = found / np.maximum(found.mean(0), TINY)
             product = found[:, ends.first] * found[:, ends.second]
-            below = (seen * np.square(product)).sum(0, dtype=float)
-            fitted = (data * product).sum(0, dtype=float) / np.maximum(below, TINY)
+            below = np.einsum("tp,tp,tp->p", seen, product, product)
+            fitted = np.einsum("tp,tp->p", data, product) / np.maximum(below, TINY)
             strength = np.where(known & (below > 0), fitted, strength)
             rest = np.where(seen, data - product * strength.astype(np.float32), 0)
             noise = float(np.square(rest).sum(dtype=float)) / free
@@ -187,9 +185,10 @@ class PairAmplitude(Model):
 
 def _has(mask: np.ndarray, ends: Ends) -> np.ndarray:
     """Whether a unit has an observed pair, ``(trial, time, end)``."""
-    first, second = ends.gather()
-    flat = mask.reshape(-1, mask.shape[-1]).astype(np.float32)
-    return (flat @ first + flat @ second).reshape(*mask.shape[:-1], -1) > 0
+    found = np.zeros((*mask.shape[:-1], len(ends.names)), bool)
+    for end in range(len(ends.names)):
+        found[..., end] = mask[..., (ends.first == end) | (ends.second == end)].any(-1)
+    return found
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -207,8 +206,13 @@ class PairAmplitudeFit(Fit):
         ridge = self.parameters["ridge"].values[columns]
         rho = self.parameters["autocorrelation"].values[:, columns]
         flat = np.where(mask, np.maximum(values, 0), 0).reshape(-1, mask.shape[-1]).astype(np.float32)
-        seen = mask.reshape(flat.shape)
-        found = amplitudes(flat, seen, strength.astype(np.float32), ends, ridge.astype(np.float32))
+        seen = mask.reshape(flat.shape).astype(np.float32)
+        here = ends.square(strength.astype(np.float32))
+        found = np.ones((len(flat), len(ends.names)), np.float32)
+        given = seen.any(1)
+        found[given] = amplitudes(
+            ends.square(flat[given]), ends.square(seen[given]), here, ridge.astype(np.float32)
+        )
         found = found.reshape(*mask.shape[:2], -1).astype(float)
         has = _has(mask, ends)
         one = np.ones(1)
