@@ -4,7 +4,7 @@ What is not observed is NaN, and so is every affinity that would need it.
 """
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import savgol_coeffs
 
@@ -36,7 +36,11 @@ def pairs_of(n_units: int) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " 
 
 
 def slopes(
-    traces: Float[np.ndarray, "time unit"], *, window: int = 5, order: int = 2
+    traces: Float[np.ndarray, "time unit"],
+    *,
+    window: int = 5,
+    order: int = 2,
+    scale_on: Bool[np.ndarray, "time unit"] | None = None,
 ) -> Float[np.ndarray, "time unit"]:
     r"""Derivatives of smoothed traces, in robust standard deviations of each trace's own.
 
@@ -51,6 +55,8 @@ def slopes(
         Bins, an odd number above the order.
     order : int
         Of the polynomial, 1 or more.
+    scale_on : (time, unit), optional
+        Entries whose windows the scale is learnt on; of a trace without any, and by default, all.
 
     Returns
     -------
@@ -86,7 +92,13 @@ def slopes(
     found = np.full(traces.shape, np.nan)
     inner = sum(weight * traces[at : len(traces) - window + 1 + at] for at, weight in enumerate(weights))
     found[half : len(traces) - half] = inner
-    scale = MAD * _median(np.abs(found))
+    size = np.abs(found)
+    scale = MAD * _median(size)
+    if scale_on is not None:
+        whole = np.zeros_like(scale_on)
+        whole[half : len(traces) - half] = sliding_window_view(scale_on, window, axis=0).all(-1)
+        learnt = MAD * _median(np.where(whole, size, np.nan))
+        scale = np.where(np.isfinite(learnt), learnt, scale)
     # Rounding leaves a trace that stands still slopes of a few units in the last place.
     still = ~(
         scale > 1e-12 * np.nanmax(np.abs(np.where(np.isfinite(traces), traces, 0)), axis=0, initial=1e-300)

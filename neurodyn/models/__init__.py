@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules=["baselines", "registry"],
     submod_attrs={
         "base": ["Fit", "Model", "Prediction", "Trace"],
+        "connectome": ["DynamicConnectome", "DynamicConnectomeFit"],
         "glm": ["GLM", "GLMFit", "SwitchingGLM", "SwitchingGLMFit"],
         "hmm": ["HMM", "HMMFit"],
         "linear_dynamics": ["PoissonLDS", "PoissonLDSFit"],

@@ -17,6 +17,7 @@ BUILT_IN = {
     "predictive_coding": "neurodyn.models.predictive_coding:PredictiveCodingNetwork",
     "sequential_vae": "neurodyn.models.vae:SequentialVAE",
     "poisson_lds": "neurodyn.models.linear_dynamics:PoissonLDS",
+    "dynamic_connectome": "neurodyn.models.connectome:DynamicConnectome",
     "mean": "neurodyn.models.baselines:Mean",
     "persistence": "neurodyn.models.baselines:Persistence",
     "ar_ridge": "neurodyn.models.baselines:ARRidge",
@@ -31,6 +32,8 @@ BUILT_IN = {
     "pearce_hall": "neurodyn.models.baselines:PearceHall",
     "win_stay_lose_shift": "neurodyn.models.baselines:WinStayLoseShift",
     "choice_history_regression": "neurodyn.models.baselines:ChoiceHistoryRegression",
+    "pair_amplitude": "neurodyn.models.baselines:PairAmplitude",
+    "window_states": "neurodyn.models.baselines:WindowStates",
     "pipeline": "neurodyn.models.pipeline:Pipeline",
 }
 

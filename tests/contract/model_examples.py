@@ -64,6 +64,14 @@ def continuous() -> xr.Dataset:
     )
 
 
+def pairs() -> xr.Dataset:
+    """Affinities of four pairs in animals, with missing entries and a ragged end."""
+    found = continuous()
+    positive = np.abs(found["activity"].values)
+    ends = {"source": ("unit", list("aabb")), "target": ("unit", list("bccd"))}
+    return found.assign(activity=found["activity"].copy(data=positive)).assign_coords(ends)
+
+
 def counts() -> xr.Dataset:
     """Trials of spike counts with a few missing entries."""
     base = continuous()
@@ -180,6 +188,14 @@ EXAMPLES: dict[str, Example] = {
         tolerance=2e-3,
     ),
     "predictive_coding": Example(network, responses, unit_count=1, tolerance=2e-4),
+    "dynamic_connectome": Example(
+        lambda: registry.create("dynamic_connectome", rank=2, clock="shared", unknown="prior"),
+        pairs,
+        options={"restarts": 1},
+        tolerance=2e-3,
+    ),
+    "pair_amplitude": Example(lambda: registry.create("pair_amplitude"), pairs, tolerance=1e-4),
+    "window_states": Example(lambda: registry.create("window_states", n_states=2, window=7), pairs),
     "pipeline": Example(
         lambda: registry.create(
             "pipeline",
@@ -234,6 +250,12 @@ def generator() -> Model:
 
 
 MORE_PIPELINES: dict[str, Example] = {
+    "connectome of own clocks": Example(
+        lambda: registry.create("dynamic_connectome", rank=1, clock="own"),
+        pairs,
+        options={"restarts": 1},
+        tolerance=2e-3,
+    ),
     "filter of inputs": Example(
         filter_of_inputs, two_units, reference="past", modes=("past", "present"), unit_count=2, tolerance=2e-4
     ),

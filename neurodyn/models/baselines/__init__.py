@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "direct_ridge": ["DirectRidge", "DirectRidgeFit"],
         "factor_analysis": ["FactorAnalysis", "FactorAnalysisFit"],
         "mean": ["Mean", "MeanFit"],
+        "pair_amplitude": ["PairAmplitude", "PairAmplitudeFit"],
         "pearce_hall": ["PearceHall", "PearceHallFit"],
         "persistence": ["Persistence", "PersistenceFit"],
         "population_regression": ["PopulationRegression", "PopulationRegressionFit"],
@@ -17,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "smoothed_rate": ["SmoothedRate", "SmoothedRateFit"],
         "smoothed_regressions": ["SmoothedPoisson", "SmoothedPoissonTime", "SmoothedRidge"],
         "trial_average": ["TrialAverage", "TrialAverageFit"],
+        "window_states": ["WindowStates", "WindowStatesFit"],
         "win_stay_lose_shift": ["WinStayLoseShift", "WinStayLoseShiftFit"],
     },
 )

@@ -1,5 +1,13 @@
 """Dynamic functional connectomes: affinities of pairs and what they are made of."""
 
-from neurodyn.models.connectome.affinity import Affinity, ConcurrentChange, WindowCorrelation, affinity
+import lazy_loader as lazy
 
-__all__ = ["Affinity", "ConcurrentChange", "WindowCorrelation", "affinity"]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "affinity": ["Affinity", "ConcurrentChange", "WindowCorrelation", "affinity"],
+        "dynamic_connectome": ["DynamicConnectome"],
+        "factors": ["factorise"],
+        "fit": ["DynamicConnectomeFit"],
+    },
+)

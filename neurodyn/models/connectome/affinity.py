@@ -40,10 +40,15 @@ class ConcurrentChange:
         """Bins on either side that an affinity depends on."""
         return self.window // 2
 
-    def __call__(self, traces: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Affinities ``(time, pair)`` of traces ``(time, unit)``, NaN where not observed."""
-        found = slopes(traces, window=self.window, order=self.order)
-        return concurrent_change(found, first, second, rises=self.rises)
+    def prepare(self, traces: np.ndarray, scale_on: np.ndarray | None = None) -> np.ndarray:
+        """Slopes of traces ``(time, unit)``, scaled as on the entries of a mask of the same shape."""
+        return slopes(traces, window=self.window, order=self.order, scale_on=scale_on)
+
+    def between(
+        self, prepared: np.ndarray, first: np.ndarray, second: np.ndarray, start: int, stop: int
+    ) -> np.ndarray:
+        """Affinities ``(time, pair)`` of the bins from `start` to before `stop`, NaN where not observed."""
+        return concurrent_change(prepared[start:stop], first, second, rises=self.rises)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,15 +73,30 @@ class WindowCorrelation:
         """Bins on either side that an affinity depends on."""
         return self.window // 2
 
-    def __call__(self, traces: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Affinities ``(time, pair)`` of traces ``(time, unit)``, NaN where not observed."""
-        return window_correlation(traces, first, second, window=self.window)
+    def prepare(self, traces: np.ndarray, scale_on: np.ndarray | None = None) -> np.ndarray:
+        """The traces: a correlation has no scale to learn."""
+        del scale_on
+        return traces
+
+    def between(
+        self, prepared: np.ndarray, first: np.ndarray, second: np.ndarray, start: int, stop: int
+    ) -> np.ndarray:
+        """Affinities ``(time, pair)`` of the bins from `start` to before `stop`, NaN where not observed."""
+        around = prepared
+        if len(prepared) >= self.window:
+            low, high = max(start - self.reach, 0), min(stop + self.reach, len(prepared))
+            # A stretch shorter than the window is widened, so that what is too short is the recording alone.
+            low, high = max(min(low, high - self.window), 0), min(max(high, low + self.window), len(prepared))
+            around, start, stop = prepared[low:high], start - low, stop - low
+        return window_correlation(around, first, second, window=self.window)[start:stop]
 
 
 Affinity = ConcurrentChange | WindowCorrelation
 
 
-def affinity(recording: xr.Dataset, measure: Affinity | None = None) -> xr.Dataset:
+def affinity(
+    recording: xr.Dataset, measure: Affinity | None = None, *, scale_on: np.ndarray | None = None
+) -> xr.Dataset:
     """How much every pair of units changes together, bin by bin.
 
     Parameters
@@ -86,6 +106,9 @@ def affinity(recording: xr.Dataset, measure: Affinity | None = None) -> xr.Datas
         one (`neurodyn.recording.concatenate` with ``join="outer"``).
     measure : ConcurrentChange or WindowCorrelation
         Default `ConcurrentChange`.
+    scale_on : np.ndarray of bool, optional
+        ``([trial,] time, unit)``: the entries on which scales of traces are learnt, such as those of a training part; of a
+        trace without any in its trial, and by default, all.
 
     Returns
     -------
@@ -124,7 +147,9 @@ def affinity(recording: xr.Dataset, measure: Affinity | None = None) -> xr.Datas
     activity = recording["activity"].transpose(..., "time", "unit")
     values = activity.values.reshape(-1, *activity.shape[-2:])
     first, second = pairs_of(len(labels))
-    found = np.stack([measure(trial.astype(np.float64), first, second) for trial in values])
+    shown = [None] * len(values) if scale_on is None else np.reshape(scale_on, values.shape)
+    prepared = [measure.prepare(trial.astype(float), on) for trial, on in zip(values, shown, strict=True)]
+    found = np.stack([measure.between(trial, first, second, 0, len(trial)) for trial in prepared])
     of_trials = {}
     if "trial" in recording.dims:
         columns = {

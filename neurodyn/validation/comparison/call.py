@@ -192,8 +192,9 @@ def _compare_one(
         level=settings["level"],
     )
     draws, scores = scores["draws"], scores.drop_vars("draws").assign(stands.data_vars)
+    scored = next(item.grounds[0].split.recording for item in evidence.values())
     per_unit = unit_scores(
-        evidence, named, scores, recording["unit"].values, key=key, n_bootstrap=settings["n_bootstrap"]
+        evidence, named, scores, scored["unit"].values, key=key, n_bootstrap=settings["n_bootstrap"]
     )
     return Comparison.from_evidence(
         plan=plan,

@@ -21,6 +21,7 @@ def with_chunks(reach: int, protocol: Protocol, recording: xr.Dataset, splits: l
     Chunks are the held-out groups where there are enough of them, else trials, else stretches of time of about five
     autocorrelation times.
     """
+    recording = splits[0].recording  # a protocol may score another recording, such as the pairs of this one
     if isinstance(protocol, Groups) and len(splits) >= ENOUGH_GROUPS:
         return [
             make_ground(split, reach, lambda bins, fold=fold: np.where(bins, fold, -1), len(splits))

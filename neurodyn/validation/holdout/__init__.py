@@ -8,19 +8,23 @@ from neurodyn.validation.holdout.along_time import Blocks, Future, blocks, futur
 from neurodyn.validation.holdout.assigned_parts import Assigned, assigned
 from neurodyn.validation.holdout.autocorrelation import autocorrelation, autocorrelation_time
 from neurodyn.validation.holdout.held_units import Entries, Units, entries, units
+from neurodyn.validation.holdout.of_pairs import Animals, OfPairs, animals, of_pairs
 from neurodyn.validation.holdout.protocol import Protocol
 from neurodyn.validation.holdout.whole_groups import Groups, groups
 from neurodyn.validation.holdout.whole_trials import Trials, trials
 
 __all__ = [
+    "Animals",
     "Assigned",
     "Blocks",
     "Entries",
     "Future",
     "Groups",
+    "OfPairs",
     "Protocol",
     "Trials",
     "Units",
+    "animals",
     "assigned",
     "autocorrelation",
     "autocorrelation_time",
@@ -28,6 +32,7 @@ __all__ = [
     "entries",
     "future",
     "groups",
+    "of_pairs",
     "trials",
     "units",
 ]
