@@ -119,7 +119,11 @@ def analytic_signal(
         )
     low, high = band
     place = np.arange(-half, half + 1)
-    kernel = 2 * firwin(taps, (high - low) / 2, fs=rate) * np.exp(1j * np.pi * (low + high) * place / rate)
+    kernel = (
+        2
+        * np.asarray(firwin(taps, (high - low) / 2, fs=rate))
+        * np.exp(1j * np.pi * (low + high) * place / rate)
+    )
     # Nothing of a constant is to pass, not even the little that a filter of finite length lets through.
     bell = np.hamming(taps)
     kernel -= bell * (kernel.sum().real / bell.sum())
