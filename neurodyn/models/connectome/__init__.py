@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "affinity": ["Affinity", "ConcurrentChange", "WindowCorrelation", "affinity"],
+        "bands": ["BandCoherence", "EnvelopeCorrelation", "PhaseLocking"],
         "dynamic_connectome": ["DynamicConnectome"],
         "factors": ["factorise"],
         "fit": ["DynamicConnectomeFit"],

@@ -7,6 +7,7 @@ import xarray as xr
 
 from neurodyn.errors import ModelError, RecordingError
 from neurodyn.inference.affinity import concurrent_change, pairs_of, slopes, window_correlation
+from neurodyn.models.connectome.bands import BandCoherence, EnvelopeCorrelation, PhaseLocking
 from neurodyn.recording import check, make
 
 LINK = "--"
@@ -91,7 +92,35 @@ class WindowCorrelation:
         return window_correlation(around, first, second, window=self.window)[start:stop]
 
 
-Affinity = ConcurrentChange | WindowCorrelation
+Affinity = ConcurrentChange | WindowCorrelation | PhaseLocking | EnvelopeCorrelation | BandCoherence
+
+
+def require_rate(measure: Affinity, recording: xr.Dataset) -> None:
+    """Refuse a measure that was made for another sampling rate.
+
+    Parameters
+    ----------
+    measure : Affinity
+        Those of a band name the rate that their filter is for.
+    recording : xr.Dataset
+        Traces.
+
+    Raises
+    ------
+    ModelError
+        If the rates differ by more than a thousandth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurodyn import recording
+    >>> require_rate(PhaseLocking((13, 30), 501, 1000.0), recording.make(np.ones((9, 2)), sampling_interval=0.001))
+    """
+    rate, found = getattr(measure, "rate", None), 1 / float(recording.attrs["sampling_interval"])
+    if rate is not None and not abs(rate - found) <= 1e-3 * found:
+        raise ModelError(
+            f"the measure is for {rate:g} samples a second, but the recording has {found:g}; give rate={found:g}."
+        )
 
 
 def affinity(
@@ -104,8 +133,9 @@ def affinity(
     recording : xr.Dataset
         Traces, ``activity`` on ``([trial,] time, unit)``; animals are trials, with NaN for the units that were not found in
         one (`neurodyn.recording.concatenate` with ``join="outer"``).
-    measure : ConcurrentChange or WindowCorrelation
-        Default `ConcurrentChange`.
+    measure : Affinity
+        `ConcurrentChange` (default), `WindowCorrelation`, or of a band `PhaseLocking`, `EnvelopeCorrelation`,
+        `BandCoherence`.
     scale_on : np.ndarray of bool, optional
         ``([trial,] time, unit)``: the entries on which scales of traces are learnt, such as those of a training part; of a
         trace without any in its trial, and by default, all.
@@ -121,7 +151,7 @@ def affinity(
     RecordingError
         If there are fewer than two units or two share a label.
     ModelError
-        If the measure is none, or its window does not fit.
+        If the measure is none, or its window or rate does not fit.
 
     Examples
     --------
@@ -138,6 +168,7 @@ def affinity(
             f"the measure is {measure!r}; give one of neurodyn.models.connectome, such as ConcurrentChange()."
         )
     recording = check(recording, allow_empty=True)
+    require_rate(measure, recording)
     labels = recording["unit"].values.astype(str)
     if len(labels) < 2:
         raise RecordingError(f"the recording has {len(labels)} unit; an affinity needs two or more.")

@@ -7,6 +7,7 @@ import xarray as xr
 
 from neurodyn.errors import RecordingError
 from neurodyn.inference.affinity import pairs_of
+from neurodyn.models.connectome.affinity import require_rate
 
 BLOCK_BYTES = 2**27
 
@@ -38,6 +39,7 @@ class Blocks(NamedTuple):
     @classmethod
     def of(cls, recording: xr.Dataset, measure: Any) -> "Blocks":
         """Blocks of a recording of units, as long as a hundred megabytes allow."""
+        require_rate(measure, recording)
         labels = recording["unit"].values.astype(str)
         if len(labels) < 2 or len(set(labels)) < len(labels):
             raise RecordingError(
