@@ -7,6 +7,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules=["holdout", "metrics", "nulls", "uncertainty"],
     submod_attrs={
         "split": ["Split"],
+        "shifts": ["association"],
+        "ranks": ["select_rank"],
         "comparison": ["Comparison", "compare"],
         "selected": ["Selected"],
         "selection": ["Sweep", "sweep"],
