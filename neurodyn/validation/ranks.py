@@ -9,8 +9,9 @@ import xarray as xr
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.factorise.core_consistency import core_consistency
-from neurodyn.models.connectome import Affinity, ConcurrentChange, DynamicConnectome, affinity
+from neurodyn.models.connectome.dynamic_connectome import DynamicConnectome
 from neurodyn.models.connectome.layout import lay
+from neurodyn.models.connectome.measures import Affinity, ConcurrentChange, affinity
 from neurodyn.validation import holdout
 from neurodyn.validation.layout import derived_key, shape3
 from neurodyn.validation.selection import Sweep, sweep

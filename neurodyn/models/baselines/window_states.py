@@ -127,7 +127,7 @@ class WindowStates(Model):
         half = self.window // 2
         means, count = window_means(values, mask, half, half)
         places = np.zeros(mask.shape[:2], bool)
-        for trial, row in enumerate(mask.any(2)):
+        for trial, row in enumerate(np.any(mask, axis=2)):
             places[trial, np.flatnonzero(row)[half :: half + 1]] = True
         rows, seen = means[places], count[places] > 0
         if len(rows) < self.n_states:
@@ -158,6 +158,8 @@ class WindowStates(Model):
 class WindowStatesFit(Fit):
     """Fitted patterns; `parameters` has ``pattern (state, unit)`` and ``mean (unit)``."""
 
+    model: Any
+
     def _predict(self, recording: xr.Dataset, *, mode: str, horizon: int, key: Any) -> Prediction:
         """The pattern nearest to what the window shows."""
         del key
@@ -169,7 +171,7 @@ class WindowStatesFit(Fit):
         patterns, mean = self.parameters["pattern"].values, self.parameters["mean"].values
         flat, shown = means.reshape(-1, mask.shape[2]), seen.reshape(-1, mask.shape[2])
         state = squared_distances(flat, shown, patterns).argmin(1)
-        found = np.where(shown.any(1)[:, None], patterns[state], mean).reshape(mask.shape)
+        found = np.where(np.any(shown, axis=1)[:, None], patterns[state], mean).reshape(mask.shape)
         return Prediction(cast(recording, found))
 
 

@@ -5,7 +5,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "affinity": ["Affinity", "ConcurrentChange", "WindowCorrelation", "affinity"],
+        "measures": ["Affinity", "ConcurrentChange", "WindowCorrelation", "affinity"],
         "bands": ["BandCoherence", "EnvelopeCorrelation", "PhaseLocking"],
         "dynamic_connectome": ["DynamicConnectome"],
         "factors": ["factorise"],

@@ -8,9 +8,9 @@ import xarray as xr
 from neurodyn.errors import ModelError, RecordingError
 from neurodyn.inference.factorise.streaming import fit_blocks
 from neurodyn.inference.factorise.sweeps import SQUARES
-from neurodyn.models.connectome.affinity import Affinity, ConcurrentChange
 from neurodyn.models.connectome.layout import CLOCKS, Laid, lay, trial_labels
 from neurodyn.models.connectome.learning import Components, learn
+from neurodyn.models.connectome.measures import Affinity, ConcurrentChange
 from neurodyn.models.connectome.streams import Blocks
 from neurodyn.recording import check
 

@@ -29,6 +29,8 @@ ADAPT_SWEEPS = 500
 class DynamicConnectomeFit(HasInfer, HasAdapt):
     """Fitted components; `parameters` has ``weight``, ``pair``, ``course``, under a shared clock ``animal``, and habits."""
 
+    model: Any
+
     def _habits(self) -> Habits:
         """What is expected of the courses."""
         names = ("course_mean", "course_variance", "noise", "autocorrelation")
@@ -78,7 +80,7 @@ class DynamicConnectomeFit(HasInfer, HasAdapt):
         loadings, pair, habits = self._loadings(recording), self.parameters["pair"].values, self._habits()
         loss = self.model.loss
         if self.model.clock == "own":
-            seen = mask.any(2)
+            seen = np.any(mask, axis=2)
             found = np.zeros((*seen.shape, len(habits.mean)))
             found[seen] = strengths(values[seen], mask[seen], loadings[0] * pair, habits, loss=loss)
             return found, seen, loadings

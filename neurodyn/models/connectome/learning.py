@@ -80,8 +80,8 @@ def learn(
         raise ModelError(
             "no pair is ever observed; check that the units of the recording were recorded together."
         )
-    trials, pairs = mask.any((1, 2)), mask.any((0, 1))
-    bins = mask.any((0, 2)) if clock == "shared" else mask.any(2)
+    trials, pairs = np.asarray(mask.any((1, 2))), np.asarray(mask.any((0, 1)))
+    bins = np.asarray(mask.any((0, 2)) if clock == "shared" else mask.any(2))
     here, there = values[..., pairs], mask[..., pairs]
     if clock == "shared":
         tensor, seen = (np.swapaxes(a[trials][:, bins], 0, 1) for a in (here, there))

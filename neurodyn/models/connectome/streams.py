@@ -7,7 +7,7 @@ import xarray as xr
 
 from neurodyn.errors import RecordingError
 from neurodyn.inference.affinity import pairs_of
-from neurodyn.models.connectome.affinity import require_rate
+from neurodyn.models.connectome.measures import require_rate
 
 BLOCK_BYTES = 2**27
 

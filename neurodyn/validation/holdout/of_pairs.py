@@ -8,7 +8,7 @@ import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.inference.affinity import pairs_of
-from neurodyn.models.connectome import Affinity, ConcurrentChange, affinity
+from neurodyn.models.connectome.measures import Affinity, ConcurrentChange, affinity
 from neurodyn.validation.holdout.protocol import Protocol, part, require_trials
 from neurodyn.validation.layout import as3, generator, near, shape3
 from neurodyn.validation.split import Split, inside
