@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "recordings": ["plot_recording"],
         "states": ["plot_dwell_times", "plot_event_aligned", "plot_occupancy", "plot_states"],
         "maps": ["plot_connectivity", "plot_state_means", "plot_transitions"],
+        "connectomes": ["plot_component"],
         "couplings": ["plot_couplings"],
         "kernels": ["plot_basis", "plot_coupling_kernels"],
         "beliefs": ["plot_beliefs"],
