@@ -15,7 +15,7 @@ TALL = 0.155  # inches, height of a name with its frame
 PAD = 0.1  # inches, left and right of a name
 GAP = 0.03  # inches between neighbours
 FILLED = 0.22  # share of the panel that names may take
-ROUNDS = 800
+STEP = 0.04  # inches, between places that are tried
 LETTERS = 12
 
 
@@ -131,7 +131,7 @@ def group_order(groups: np.ndarray | None) -> list[str]:
 
 
 def _layout(graph: "networkx.Graph", width: float, height: float) -> np.ndarray:
-    """Places by springs, the same every time; parts that no edge joins side by side, in rooms as large as they need."""
+    """Places by Kamada and Kawai's springs; parts that no edge joins side by side, in rooms as large as they need."""
     import networkx
 
     place: dict[str, np.ndarray] = {}
@@ -142,9 +142,7 @@ def _layout(graph: "networkx.Graph", width: float, height: float) -> np.ndarray:
         ordered = networkx.Graph()
         ordered.add_nodes_from(name for name in graph if name in part)
         ordered.add_edges_from((a, b, edge) for a, b, edge in graph.edges(data=True) if own.has_edge(a, b))
-        found = networkx.spring_layout(
-            ordered, seed=0, weight="weight", k=1.6 / np.sqrt(len(ordered)), iterations=200
-        )
+        found = networkx.kamada_kawai_layout(ordered, weight=None)
         spots = np.array([found[name] for name in ordered], dtype=float)
         low, span = spots.min(0), np.ptp(spots, axis=0)
         scaled = np.divide(spots - low, span, out=np.full_like(spots, 0.5), where=span > 1e-9)
@@ -171,8 +169,8 @@ def rooms(sizes: list[int], width: float, height: float) -> list[tuple[float, fl
 
     Examples
     --------
-    >>> rooms([2, 1, 1], 4.0, 2.0)
-    [(0.0, 0.0, 2.0, 2.0), (2.0, 0.0, 2.0, 1.0), (2.0, 1.0, 2.0, 1.0)]
+    >>> rooms([2, 1, 1], 4.0, 3.0)
+    [(0.0, 0.0, 2.0, 3.0), (2.0, 0.0, 2.0, 1.5), (2.0, 1.5, 2.0, 1.5)]
     """
     if len(sizes) == 1:
         return [(0.0, 0.0, width, height)]
@@ -189,12 +187,12 @@ def rooms(sizes: list[int], width: float, height: float) -> list[tuple[float, fl
 
 
 def apart(spots: np.ndarray, half: np.ndarray, width: float, height: float) -> np.ndarray:
-    """Move boxes as little as needed until none overlaps another and all are inside.
+    """Move boxes, one after the other, to the nearest place inside that none before covers.
 
     Parameters
     ----------
     spots : np.ndarray
-        Centres, ``(box, 2)``.
+        Centres, ``(box, 2)``, the most important first.
     half : np.ndarray
         Half of their width and height, ``(box, 2)``.
     width, height : float
@@ -203,35 +201,25 @@ def apart(spots: np.ndarray, half: np.ndarray, width: float, height: float) -> n
     Returns
     -------
     np.ndarray
-        Centres, ``(box, 2)``.
+        Centres, ``(box, 2)``; a box for which there is no room stays.
 
     Examples
     --------
     >>> import numpy as np
-    >>> moved = apart(np.array([[1.0, 1.0], [1.0, 1.05]]), np.full((2, 2), 0.2), 2.0, 2.0)
-    >>> bool(np.abs(np.diff(moved, axis=0)).max() >= 0.4)
-    True
+    >>> moved = apart(np.array([[1.0, 1.0], [1.0, 1.1]]), np.full((2, 2), 0.2), 2.0, 2.0)
+    >>> moved[0].tolist(), bool(np.abs(moved[1] - moved[0]).max() >= 0.4)
+    ([1.0, 1.0], True)
     """
-    spots = np.array(spots, dtype=float)
-    limits = np.array([width, height]) - half
-    spots = np.clip(spots, half, limits)
-    first, second = np.triu_indices(len(spots), 1)
-    need = half[first] + half[second] + GAP
-    for _ in range(ROUNDS):
-        gap = spots[second] - spots[first]
-        over = need - np.abs(gap)
-        hit = np.flatnonzero((over > 1e-9).all(1))
-        if not len(hit):
-            break
-        for at in hit:
-            one, other = first[at], second[at]
-            gap = spots[other] - spots[one]
-            over = need[at] - np.abs(gap)
-            if (over <= 0).any():
-                continue
-            axis = int(over[1] <= over[0])
-            push = 0.5 * over[axis] * (1.0 if gap[axis] >= 0 else -1.0)
-            spots[one, axis] -= push
-            spots[other, axis] += push
-        spots = np.clip(spots, half, limits)
-    return spots
+    raster = np.meshgrid(np.arange(0, width, STEP), np.arange(0, height, STEP))
+    grid = np.column_stack([one.ravel() for one in raster])
+    placed = np.array(spots, dtype=float)
+    for at, (spot, mine) in enumerate(zip(placed.copy(), half, strict=True)):
+        limits = np.maximum(np.array([width, height]) - mine, mine)
+        tried = np.vstack([np.clip(spot, mine, limits), grid])
+        inside = ((tried >= mine) & (tried <= limits)).all(1)
+        tried = tried[inside]
+        away = np.abs(tried[:, None] - placed[:at]) >= mine + half[:at] + GAP
+        free = tried[away.any(2).all(1)]
+        if len(free):
+            placed[at] = free[np.argmin(np.square(free - spot).sum(1))]
+    return placed

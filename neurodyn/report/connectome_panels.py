@@ -45,22 +45,44 @@ def clock(view: ConnectomeView) -> tuple[np.ndarray, str]:
     return view.time * 1000.0, "time (ms)"
 
 
+def tail(labels: np.ndarray) -> list[str]:
+    """Labels without the beginning that all of them share, cut where a part of them ends, for little room.
+
+    Parameters
+    ----------
+    labels : np.ndarray of str
+        Labels.
+
+    Returns
+    -------
+    list of str
+        The rest of each, at most 9 letters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tail(np.array(["2022-07-26-31", "2022-07-27-38"]))
+    ['26-31', '27-38']
+    """
+    low, high = min(labels.tolist()), max(labels.tolist())
+    alike = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), 0)
+    cut = max(low[:alike].rfind(mark) for mark in "-_ /.") + 1
+    return names([label[cut:] for label in labels.tolist()], 9)
+
+
 def draw_course(
     axes: "Axes", time: np.ndarray, course: np.ndarray, colour: str, top: float, events: np.ndarray | None
 ) -> None:
     """The course of one animal, over shaded events."""
     if events is not None:
-        axes.fill_between(
-            time,
-            0,
-            1,
-            where=np.nan_to_num(events) > 0.5,
-            step="mid",
-            transform=axes.get_xaxis_transform(),
-            color=NULL,
-            alpha=0.28,
-            lw=0,
-            gid="events",
+        half = edges(time)[1] - time[-1]
+        on = np.concatenate([[False], np.nan_to_num(events) > 0.5, [False]])
+        starts, stops = (np.flatnonzero(np.diff(on.astype(int)) == sign) for sign in (1, -1))
+        spans = [
+            (time[a] - half, time[b - 1] - time[a] + 2 * half) for a, b in zip(starts, stops, strict=True)
+        ]
+        axes.broken_barh(
+            spans, (0, 1), transform=axes.get_xaxis_transform(), color=NULL, alpha=0.28, lw=0, gid="events"
         )
     axes.fill_between(time, course, 0, color=colour, alpha=0.25, lw=0)
     axes.plot(time, course, color=colour, lw=0.9, gid="course")
@@ -81,7 +103,7 @@ def draw_courses(axes: "Axes", time: np.ndarray, course: np.ndarray, colour: str
         vmin=0.0,
         vmax=max(float(np.quantile(known, 0.99)) if known.size else 0.0, 1e-12),
         interpolation="nearest",
-        extent=(time[0], time[-1], len(course), 0),
+        extent=(*edges(time), len(course), 0),
     )
 
 
@@ -98,6 +120,12 @@ def name_events(axes: "Axes", name: str) -> None:
         frameon=False,
         borderaxespad=0.1,
     )
+
+
+def edges(time: np.ndarray) -> tuple[float, float]:
+    """Beginning of the first bin and end of the last."""
+    half = (time[-1] - time[0]) / max(len(time) - 1, 1) / 2 or 0.5
+    return float(time[0] - half), float(time[-1] + half)
 
 
 def extent(values: np.ndarray) -> tuple[float, float]:

@@ -2,14 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.models.base import Fit
-from neurodyn.models.connectome import DynamicConnectomeFit
+from neurodyn.models.connectome.fit import DynamicConnectomeFit
 from neurodyn.report import views
 
 NEEDED = ("weight", "pair", "course")
@@ -277,8 +277,26 @@ def _leaves(likeness: np.ndarray, strength: np.ndarray) -> np.ndarray:
     return np.array(branches[-1])
 
 
-def behaviour_of(behaviour: Any, view: ConnectomeView) -> tuple[np.ndarray, bool, str] | None:
-    """Behaviour ``(trial, time)``, whether it is events, and its name.
+class Behaviour(NamedTuple):
+    """What is shown beside courses.
+
+    Attributes
+    ----------
+    values : np.ndarray
+        ``(trial, time)``, NaN where it is not known.
+    events : bool
+        Whether it is 0 or 1.
+    name : str
+        What it is called.
+    """
+
+    values: np.ndarray
+    events: bool
+    name: str
+
+
+def behaviour_of(behaviour: Any, view: ConnectomeView) -> Behaviour | None:
+    """Behaviour in the order of the courses.
 
     Parameters
     ----------
@@ -289,8 +307,8 @@ def behaviour_of(behaviour: Any, view: ConnectomeView) -> tuple[np.ndarray, bool
 
     Returns
     -------
-    tuple or None
-        Nothing where there is none. NaN where it is not known.
+    Behaviour or None
+        None where there is none.
 
     Raises
     ------
@@ -330,4 +348,4 @@ def behaviour_of(behaviour: Any, view: ConnectomeView) -> tuple[np.ndarray, bool
             f"behaviour has {len(values)} trials of {values.shape[1]} bins; the courses have {len(view.course)} of "
             f"{view.course.shape[1]}."
         )
-    return np.broadcast_to(values, view.course.shape[:2]), events, name
+    return Behaviour(np.broadcast_to(values, view.course.shape[:2]), events, name)

@@ -9,6 +9,7 @@ from neurodyn.models.base import Fit
 from neurodyn.report import connectome_panels as panels
 from neurodyn.report.connectome_graphs import draw_graph
 from neurodyn.report.connectome_views import (
+    Behaviour,
     ConnectomeView,
     behaviour_of,
     connectome_view,
@@ -90,7 +91,7 @@ def plot_component(
     rows = len(view.course)
     lines = rows <= MOST_ROWS
     row = 0.75 if rows == 1 else 0.5
-    if shown is not None and not shown[1] and lines:
+    if shown is not None and not shown.events and lines:
         row *= 1.6
     above = max(rows * row if lines else 0.16 * rows, 0.17 * len(view.trials)) + 0.75
     side = width if stacked else 0.5 * width
@@ -141,7 +142,13 @@ def _title(view: ConnectomeView, place: int, stacked: bool) -> str:
 
 
 def _courses(
-    figure: "Figure", grid: Any, view: ConnectomeView, place: int, shown: Any, lines: bool, stacked: bool
+    figure: "Figure",
+    grid: Any,
+    view: ConnectomeView,
+    place: int,
+    shown: Behaviour | None,
+    lines: bool,
+    stacked: bool,
 ) -> None:
     """Courses with behaviour, and the animals beside them."""
     time, label = panels.clock(view)
@@ -156,60 +163,37 @@ def _courses(
         return
     known = course[np.isfinite(course)]
     top = max(float(known.max(initial=0.0)), 1e-12)
-    sized = shown is not None and not shown[1]
-    step = 1 + sized
+    sized = None if shown is None or shown.events else shown
+    events = shown if sized is None else None
+    step = 1 if sized is None else 2
     inner = grid[0].subgridspec(
         len(course) * step, 1, height_ratios=[1.6, 1][:step] * len(course), hspace=0.0
     )
-    tags = tail(view.trials) if stacked else names(view.trials, 16)
+    tags = panels.tail(view.trials) if stacked else names(view.trials, 16)
     last: Any = None
     for row, values in enumerate(course):
         axes = last = figure.add_subplot(inner[row * step])
-        events = shown[0][row] if shown is not None and not sized else None
-        panels.draw_course(axes, time, values, state_colour(place), 1.05 * top, events)
+        here = None if events is None else events.values[row]
+        panels.draw_course(axes, time, values, state_colour(place), 1.05 * top, here)
         if not view.shared and len(course) > 1:
             axes.set_ylabel(tags[row], rotation=0, ha="right", va="center", fontsize=SMALL, color=INK)
         if row == 0:
             axes.set_yticks([0, top], ["0", number(top)])
             axes.set_title("affinity" if stacked else AFFINITY, fontsize=SMALL, color=INK, loc="left")
             if events is not None and view.shared:
-                panels.name_events(axes, shown[2])
-        if sized:
+                panels.name_events(axes, events.name)
+        if sized is not None:
             axes.tick_params(axis="x", length=0, labelbottom=False)
             last = figure.add_subplot(inner[2 * row + 1])
-            panels.draw_behaviour(last, time, shown[0][row], panels.extent(shown[0]), "" if row else shown[2])
+            name = "" if row else sized.name
+            panels.draw_behaviour(last, time, sized.values[row], panels.extent(sized.values), name)
         final = row == len(course) - 1
         last.tick_params(axis="x", labelbottom=final, length=3 if final else 0)
     last.set_xlabel(label, fontsize=TEXT, color=INK)
-    if shown is not None and not sized and not view.shared:
-        panels.draw_during(beside, view, place, shown[0], shown[2])
+    if events is not None and not view.shared:
+        panels.draw_during(beside, view, place, events.values, events.name)
     else:
         panels.draw_animals(beside, view, place, named=view.shared)
-
-
-def tail(labels: np.ndarray) -> list[str]:
-    """Labels without the beginning that all of them share, cut where a part of them ends, for little room.
-
-    Parameters
-    ----------
-    labels : np.ndarray of str
-        Labels.
-
-    Returns
-    -------
-    list of str
-        The rest of each, at most 9 letters.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> tail(np.array(["2022-07-26-31", "2022-07-27-38"]))
-    ['26-31', '27-38']
-    """
-    low, high = min(labels.tolist()), max(labels.tolist())
-    alike = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), 0)
-    cut = max(low[:alike].rfind(mark) for mark in "-_ /.") + 1
-    return names([label[cut:] for label in labels.tolist()], 9)
 
 
 def _scale(figure: "Figure", image: Any, axes: Any, words: str, location: str, beyond: bool = False) -> None:
