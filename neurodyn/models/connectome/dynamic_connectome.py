@@ -1,13 +1,14 @@
 """Dynamic functional connectomes behind the verbs: hyperparameters."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import ModelError
+from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.inference.factorise.courses import Habits, autocorrelation
 from neurodyn.inference.factorise.sweeps import POISSON, SQUARES
 from neurodyn.models.base import Model, Trace
@@ -135,6 +136,14 @@ class DynamicConnectome(Model):
         )
         factors = labelled(recording, laid, found, clock=self.clock, loss=self.loss)
         back = np.argsort(laid.order)
+        absent = int((~found.pair_seen).sum())
+        if absent:
+            warnings.warn(
+                f"{absent} of {len(found.pair_seen)} pairs were never observed in training; they are given the mean loadings "
+                "of the others, and say nothing of their units.",
+                NeurodynWarning,
+                stacklevel=2,
+            )
         pair = np.where(found.pair_seen[:, None], found.pair, found.pair[found.pair_seen].mean(0))
         habits = _habits(laid, found, pair, self)
         time = recording["time"].values
