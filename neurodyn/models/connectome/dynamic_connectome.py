@@ -139,8 +139,8 @@ class DynamicConnectome(Model):
         absent = int((~found.pair_seen).sum())
         if absent:
             warnings.warn(
-                f"{absent} of {len(found.pair_seen)} pairs were never observed in training; they are given the mean loadings "
-                "of the others, and say nothing of their units.",
+                f"{absent} of {len(found.pair_seen)} pairs were never observed in training; they are given the mean "
+                "loadings of the others, and say nothing of their units.",
                 NeurodynWarning,
                 stacklevel=2,
             )
