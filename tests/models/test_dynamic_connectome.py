@@ -37,7 +37,7 @@ def planted(clock: str = "own", n_trials: int = 4, n_time: int = 120, seed: int 
 
 @functools.cache
 def fit_of(clock: str):
-    return DynamicConnectome(rank=2, clock=clock).fit(planted(clock)[0], key=0, restarts=3)
+    return DynamicConnectome(rank=2, clock=clock, shrinkage=0.0).fit(planted(clock)[0], key=0, restarts=3)
 
 
 @pytest.mark.parametrize("clock", ["own", "shared"])
@@ -69,7 +69,7 @@ def test_factors_of_a_stage_are_those_of_the_model():
 
 def test_an_animal_that_is_not_known_is_adapted_to_or_refused():
     pairs, *_ = planted("shared")
-    fit = DynamicConnectome(rank=2).fit(pairs.isel(trial=slice(0, 3)), key=0)
+    fit = DynamicConnectome(rank=2, shrinkage=0.0).fit(pairs.isel(trial=slice(0, 3)), key=0)
     new = pairs.isel(trial=[3])
     with pytest.raises(ModelError, match=r"worm 3.*adapt"):
         fit.predict(new)
@@ -78,14 +78,18 @@ def test_an_animal_that_is_not_known_is_adapted_to_or_refused():
     np.testing.assert_allclose(adapted.predict(new)["mean"], new["activity"], atol=0.1)
     same = adapted.predict(pairs.isel(trial=slice(0, 3)))["mean"]
     np.testing.assert_allclose(same, fit.predict(pairs.isel(trial=slice(0, 3)))["mean"])
-    unsure = DynamicConnectome(rank=2, unknown="prior").fit(pairs.isel(trial=slice(0, 3)), key=0).predict(new)
+    unsure = (
+        DynamicConnectome(rank=2, unknown="prior", shrinkage=0.0)
+        .fit(pairs.isel(trial=slice(0, 3)), key=0)
+        .predict(new)
+    )
     mean = fit.predict(pairs.isel(trial=slice(0, 3)))["mean"].mean("trial")
     np.testing.assert_allclose(unsure["mean"].isel(trial=0), mean, atol=1e-6)
 
 
 def test_poisson_adaptation_finds_the_loadings_too():
     pairs, *_ = planted("shared")
-    fit = DynamicConnectome(rank=2, loss="poisson").fit(pairs.isel(trial=slice(0, 3)), key=0)
+    fit = DynamicConnectome(rank=2, loss="poisson", shrinkage=0.0).fit(pairs.isel(trial=slice(0, 3)), key=0)
     new = pairs.isel(trial=[3])
     np.testing.assert_allclose(fit.adapt(new).predict(new)["mean"], new["activity"], atol=0.1)
 
@@ -101,7 +105,7 @@ def test_bins_unseen_in_training_are_inferred_from_what_is_given():
     pairs, *_ = planted("shared")
     gone = np.zeros(pairs["activity"].shape, bool)
     gone[:, 50:60] = True
-    fit = DynamicConnectome(rank=2).fit(recording.hide(pairs, gone), key=0)
+    fit = DynamicConnectome(rank=2, shrinkage=0.0).fit(recording.hide(pairs, gone), key=0)
     np.testing.assert_allclose(fit.predict(pairs)["mean"], pairs["activity"], atol=0.1)
     known = fit.infer(pairs)
     assert known["course"].dims == ("time", "component")
@@ -111,7 +115,9 @@ def test_bins_unseen_in_training_are_inferred_from_what_is_given():
 def test_the_order_of_pairs_does_not_matter():
     pairs, *_ = planted()
     order = np.random.default_rng(1).permutation(pairs.sizes["unit"])
-    again = DynamicConnectome(rank=2, clock="own").fit(pairs.isel(unit=order), key=0, restarts=3)
+    again = DynamicConnectome(rank=2, clock="own", shrinkage=0.0).fit(
+        pairs.isel(unit=order), key=0, restarts=3
+    )
     np.testing.assert_allclose(again.parameters["pair"], fit_of("own").parameters["pair"].isel(unit=order))
 
 
@@ -152,7 +158,7 @@ def test_an_unneeded_component_is_said_to_be_zero():
 )
 def test_bad_pairs_are_refused_with_a_reason(change, error, words):
     with pytest.raises(error, match=words):
-        DynamicConnectome(rank=2, clock="own").fit(change(planted()[0]), key=0)
+        DynamicConnectome(rank=2, clock="own", shrinkage=0.0).fit(change(planted()[0]), key=0)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +179,7 @@ def test_bad_settings_are_refused_by_name(settings, words):
 def test_a_neuron_missing_in_all_animals_gets_typical_loadings_and_a_word():
     pairs, *_ = planted()
     gone = (pairs["source"] == "h") | (pairs["target"] == "h")
-    fit = DynamicConnectome(rank=2, clock="own").fit(recording.hide(pairs, gone), key=0)
+    fit = DynamicConnectome(rank=2, clock="own", shrinkage=0.0).fit(recording.hide(pairs, gone), key=0)
     found = fit.parameters["pair"].values
     np.testing.assert_allclose(found[gone.values], found[~gone.values].mean(0)[None].repeat(gone.sum(), 0))
     assert any("never observed" in text for text in fit.trace.warnings)
@@ -192,3 +198,35 @@ def test_amplitudes_are_found_and_need_pairs():
     assert float((error**2).mean() / pairs["activity"].isel(unit=4).var()) < 0.05
     with pytest.raises(RecordingError, match="source and target"):
         registry.create("pair_amplitude").fit(pairs.drop_vars(["source", "target"]), key=0)
+
+
+def test_shrinkage_holds_pairs_that_were_hardly_seen_to_small_loadings():
+    pairs, *_ = planted()
+    noisy = pairs.assign(
+        activity=pairs["activity"] + 0.05 * np.random.default_rng(0).random(pairs["activity"].shape)
+    )
+    rare = pairs["unit"] == "a--b"
+    quiet = noisy["activity"].sum("unit") < noisy["activity"].sum("unit").quantile(0.05)
+    hidden = recording.hide(
+        noisy, np.broadcast_to((rare & ~quiet).transpose(*noisy["activity"].dims), noisy["activity"].shape)
+    )
+    loads = [
+        DynamicConnectome(rank=2, clock="own", shrinkage=share)
+        .fit(hidden, key=0)
+        .parameters["pair"]
+        .sel(unit="a--b")
+        .max()
+        for share in (0.0, 0.05)
+    ]
+    assert float(loads[1]) < 0.5 * float(loads[0])
+
+
+def test_the_ridge_has_no_scale_of_its_own():
+    pairs, *_ = planted()
+    fits = [
+        DynamicConnectome(rank=2, clock="own", shrinkage=0.05).fit(pairs * scale, key=0)
+        for scale in (1.0, 16.0)
+    ]
+    first, second = (fit.parameters for fit in fits)
+    np.testing.assert_allclose(second["weight"], 16 * first["weight"], rtol=1e-3)
+    np.testing.assert_allclose(second["pair"], first["pair"], atol=1e-3)
