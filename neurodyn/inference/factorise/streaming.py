@@ -215,7 +215,7 @@ class _Passes:
         for index in range(len(self.lengths)):
             values, mask = self.part(index)
             here = slice(index * self.longest, (index + 1) * self.longest)
-            new, more, some = _rows(
+            new, more, some = (_rows if self.settings.loss == SQUARES else _rows.full)(
                 values,
                 mask,
                 (start[0][:, here], *start[1:]),
