@@ -1,0 +1,1 @@
+"""Lines of systems/dynamic-connectome."""
