@@ -75,8 +75,9 @@ def ask(values: np.ndarray, start: list[np.ndarray]) -> dict[str, np.ndarray]:
     python = environments.ensure("tensorly")
     with tempfile.TemporaryDirectory(prefix="neurodyn-equality-") as name:
         problem, output = pathlib.Path(name) / "problem.npz", pathlib.Path(name) / "output.npz"
-        given = {f"start_{mode}": factor for mode, factor in enumerate(start)}
-        np.savez(problem, values=values, n_sweeps=SWEEPS, **given)
+        given = {"values": values, "n_sweeps": np.array(SWEEPS)}
+        given |= {f"start_{mode}": factor for mode, factor in enumerate(start)}
+        np.savez(problem, **given)  # pyright: ignore[reportArgumentType]
         run_script(python, SCRIPTS / "oracle_tensorly.py", [str(problem), str(output)])
         with np.load(output) as stored:
             return dict(stored)

@@ -177,7 +177,8 @@ def fit(
 def on_device(checked: Checked) -> Tensor:
     """The tensor as compiled code takes it."""
     values, mask = checked.values.reshape(len(checked.values), -1), checked.mask
-    half = 0.5 * float(np.square(values.ravel(), dtype=np.float64).sum()) if mask is None else 0.0
+    squares = (np.square(row, dtype=np.float64).sum() for row in values) if mask is None else ()
+    half = 0.5 * float(sum(squares))
     return Tensor(
         jnp.asarray(values),
         None if mask is None else jnp.asarray(mask.reshape(values.shape)),
