@@ -164,7 +164,7 @@ def _lines(name: str, found: Scores, bar: bool) -> list[Line]:
 def measure(*, quick: bool) -> list[Line]:
     """Animals held out in turn: from the pairs within half of the units to those within the other half."""
     data = worms().recording
-    models = contestants(lambda fold: chosen_rank(fold, 0, quick), states=True)
+    models = contestants(lambda fold: chosen_rank(fold, quick), states=True)
     found = score(holdout.of_pairs(holdout.animals(key=0), MEASURE), data, models, 1 if quick else None)
     return _lines("Worms, held-out animals", found, bar=True)
 
