@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.glm.problems import ChoiceTask, CouplingTask, write_choice, write_coupling
 from benchmarks.glm.scoring import choice_scores, coupling_scores
-from benchmarks.measure import NotMeasured
+from benchmarks.measure import ROOT, NotMeasured
 from benchmarks.race import OURS, SCRIPTS, Contestant, Race, interpreters, run_script
 
 COUPLING = (
@@ -90,7 +90,9 @@ def hold(
                 output = folder / f"{task.stem}-{one.stem}-{turn}.json"
                 try:
                     arguments = [str(problem), str(task.iterations), str(output), *one.options]
-                    run_script(pythons[one.name], SCRIPTS / one.script, arguments)
+                    # Ours is the package of this checkout, wherever another is installed.
+                    extra = {"PYTHONPATH": str(ROOT)} if one.environment is None else None
+                    run_script(pythons[one.name], SCRIPTS / one.script, arguments, extra)
                 except NotMeasured as error:
                     absent[one.name] = str(error)
                     found.rounds.pop(one.name, None)

@@ -1,5 +1,6 @@
 """Progress is an object passed in; anything with this method serves."""
 
+import dataclasses
 from typing import Protocol, runtime_checkable
 
 
@@ -18,3 +19,24 @@ class Progress(Protocol):
             What is being done, in a few words.
         """
         ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """A stretch of a longer piece of work, which tells of itself as part of the whole.
+
+    Parameters
+    ----------
+    whole : Progress
+        Who is told.
+    begin, length : float
+        Where the stretch begins and how long it is, as shares of the whole.
+    """
+
+    whole: Progress
+    begin: float
+    length: float
+
+    def update(self, fraction: float, text: str) -> None:
+        """Pass on."""
+        self.whole.update(self.begin + self.length * fraction, text)

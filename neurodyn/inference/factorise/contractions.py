@@ -33,6 +33,9 @@ class Tensor(NamedTuple):
     half_square: Float[Array, ""]
 
 
+# Times the number of components: how long the product with the tensor should be.
+WIDE = 4
+
 Tail = tuple[Float[Array, "component _"], ...]
 
 
@@ -45,11 +48,24 @@ def columns_product(tail: Tail) -> Float[Array, "component column"]:
 
 
 def rows_target(entries: Float[Array, "row column"], tail: Tail) -> Float[Array, "component row"]:
-    """Every row times the Khatri-Rao product of the tail, which is laid out here for a fast product."""
-    product = tail[0].T
-    for factor in tail[1:]:
-        product = (product[:, None, :] * factor.T).reshape(-1, len(factor))
-    return (entries @ product).T
+    """Every row times the Khatri-Rao product of the tail.
+
+    Of the tail only the last modes are multiplied out, as few as make a long enough product; the result has no more
+    than a quarter of the tensor's entries, and the modes before are summed over it. What is multiplied out stays in
+    the cache, which the whole Khatri-Rao product would not.
+    """
+    rank, split, length = len(tail[0]), len(tail) - 1, tail[-1].shape[1]
+    while split and length < WIDE * rank:
+        split -= 1
+        length *= tail[split].shape[1]
+    product = tail[split].T
+    for factor in tail[split + 1 :]:
+        product = (product[:, None, :] * factor.T).reshape(-1, rank)
+    found = entries.reshape(-1, length) @ product
+    found = found.reshape(len(entries), *(factor.shape[1] for factor in tail[:split]), rank)
+    for factor in reversed(tail[:split]):
+        found = (found * factor.T).sum(-2)
+    return found.T
 
 
 def gram(factor: Float[Array, "component entry"]) -> Float[Array, "component component"]:

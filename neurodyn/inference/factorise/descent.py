@@ -9,6 +9,7 @@ Where the objective of :math:`F^+` is above that of F, F is kept, :math:`\\beta`
 itself; otherwise :math:`\\beta` grows, up to a ceiling which grows more slowly.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -105,7 +106,7 @@ def descend(
     *,
     settings: Settings,
 ) -> tuple[Descent, Float[Array, "restart sweep"]]:
-    """Sweep from several starts at once.
+    """Sweep from several starts side by side.
 
     Parameters
     ----------
@@ -144,7 +145,12 @@ def descend(
 
         return lax.fori_loop(0, n_sweeps, step, (state, jnp.zeros(CHUNK, state.objective.dtype)))
 
-    restarts = len(states.objective)
-    if settings.batch >= restarts:
-        return jax.vmap(one)(states)
-    return lax.map(one, states, batch_size=settings.batch)
+    if len(states.objective) == 1:
+        # Without the axis of restarts, which the compiler turns into slower products.
+        return jax.tree.map(lambda part: part[None], one(jax.tree.map(lambda part: part[0], states)))
+    return jax.vmap(one)(states)
+
+
+def compiled(loss: str) -> Callable[..., tuple[Descent, Float[Array, "restart sweep"]]]:
+    """`descend`; the logarithms of a loss that has them are worth the compiler's full effort."""
+    return descend if loss == SQUARES else descend.full

@@ -12,15 +12,16 @@ from neurodyn.errors import ModelError
 from neurodyn.inference.factorise.checks import Checked, check_request, check_tensor
 from neurodyn.inference.factorise.comparison import Factors, normalised
 from neurodyn.inference.factorise.contractions import Tensor
-from neurodyn.inference.factorise.descent import CHUNK, Descent, begin, descend
+from neurodyn.inference.factorise.descent import CHUNK, Descent, begin, compiled
 from neurodyn.inference.factorise.penalties import ModePenalty, Penalties
 from neurodyn.inference.factorise.starts import random_start
 from neurodyn.inference.factorise.sweeps import SQUARES, Settings
-from neurodyn.inference.progress import Progress
+from neurodyn.inference.progress import Progress, Share
 
 CHECK_EVERY = 10
 PASSES = 3
-BATCH_ENTRIES = 2**26
+# A larger tensor with holes, or of counts, keeps the machine busy with one start at a time.
+BATCH_ENTRIES = 2**20
 
 
 class Factorisation(NamedTuple):
@@ -96,7 +97,7 @@ def fit(
     key : int or jax.Array
         Seed of the random starts.
     restarts : int
-        Random starts, fitted side by side where memory allows.
+        Random starts; side by side where that is faster.
     start : sequence of numpy.ndarray, optional
         Factors to start from, ``(entry, component)``, in place of random ones. An entry of 0 stays 0 under the Poisson
         loss.
@@ -159,24 +160,25 @@ def fit(
     )
     strengths = (penalties or Penalties()).by_mode(shape, modes, checked.values.dtype)
     starts = begin(tuple(jnp.asarray(part) for part in starting(checked, rank, key, restarts, start, fixed)))
-    free = tuple(mode not in fixed for mode in range(len(shape)))
+    settings = Settings(loss, tuple(mode not in fixed for mode in range(len(shape))), passes, accelerate)
     whole = loss == SQUARES and checked.mask is None
-    batch = restarts if whole else max(1, min(restarts, BATCH_ENTRIES // checked.values.size))
-    settings = Settings(loss, free, passes, accelerate, batch)
-    states, traces, converged = _run(
-        on_device(checked), starts, strengths, settings, max_sweeps, tolerance, progress
-    )
-    found = []
-    for which, trace in enumerate(traces):
-        weights, factors = normalised(tuple(np.asarray(f[which]).T for f in states.factors), keep=modes)
-        found.append(Factorisation(weights, factors, trace, bool(converged[which]), checked.seen))
+    batch = restarts if whole or restarts * checked.values.size <= BATCH_ENTRIES else 1
+    tensor, found = on_device(checked), []
+    for first in range(0, restarts, batch):
+        states = jax.tree.map(lambda part: part[first : first + batch], starts)  # noqa: B023
+        told = None if progress is None else Share(progress, first / restarts, batch / restarts)
+        states, traces, converged = _run(tensor, states, strengths, settings, max_sweeps, tolerance, told)
+        for which, trace in enumerate(traces):
+            weights, factors = normalised(tuple(np.asarray(f[which]).T for f in states.factors), keep=modes)
+            found.append(Factorisation(weights, factors, trace, bool(converged[which]), checked.seen))
     return tuple(sorted(found, key=lambda one: one.objective[-1]))
 
 
 def on_device(checked: Checked) -> Tensor:
     """The tensor as compiled code takes it."""
     values, mask = checked.values.reshape(len(checked.values), -1), checked.mask
-    half = 0.5 * float(np.square(values.ravel(), dtype=np.float64).sum()) if mask is None else 0.0
+    squares = (np.square(row, dtype=np.float64).sum() for row in values) if mask is None else ()
+    half = 0.5 * float(sum(squares))
     return Tensor(
         jnp.asarray(values),
         None if mask is None else jnp.asarray(mask.reshape(values.shape)),
@@ -245,7 +247,7 @@ def _run(
     every, made = CHECK_EVERY if tolerance > 0 else CHUNK, 0
     while made < max_sweeps and not done.all():
         length = min(every, max_sweeps - made)
-        new, trace = descend(tensor, states, strengths, length, settings=settings)
+        new, trace = compiled(settings.loss)(tensor, states, strengths, length, settings=settings)
         if done.any():
             keep = jnp.asarray(done)
             new = jax.tree.map(

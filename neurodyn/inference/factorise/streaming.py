@@ -58,7 +58,7 @@ class Survey(NamedTuple):
 @light_jit(static_argnames=["settings"])
 def _rows(
     values: Float[Array, "row column"],
-    mask: Bool[Array, "row column"],
+    mask: Bool[Array, "row column"] | None,
     start: Tail,
     known: Tail,
     penalty: ModePenalty,
@@ -214,8 +214,10 @@ class _Passes:
         rows, gathered, loss = [], None, jnp.zeros((), start[0].dtype)
         for index in range(len(self.lengths)):
             values, mask = self.part(index)
+            # No more than one block waits for another: those not yet worked on would pile up in memory.
+            jax.block_until_ready(loss)
             here = slice(index * self.longest, (index + 1) * self.longest)
-            new, more, some = _rows(
+            new, more, some = (_rows if self.settings.loss == SQUARES else _rows.full)(
                 values,
                 mask,
                 (start[0][:, here], *start[1:]),
@@ -229,13 +231,20 @@ class _Passes:
         tail = _tail(gathered, start[1:], self.strengths, settings=self.settings)
         return (jnp.concatenate(rows, axis=1), *tail), loss + penalty_of(known, self.strengths)
 
-    def part(self, index: int) -> tuple[Array, Array]:
-        """Values and mask of one block, padded."""
+    def part(self, index: int) -> tuple[Array, Array | None]:
+        """Values and mask of one block, made as long as the longest by rows of zeros, which stay zero."""
         values, mask = self.block(index)
-        mask = np.ones(values.shape, bool) if mask is None else mask
-        padding = ((0, self.longest - len(values)), (0, 0))
-        filled = np.where(mask, values, 0).astype(precision()).reshape(len(values), -1)
-        return jnp.asarray(np.pad(filled, padding)), jnp.asarray(np.pad(mask.reshape(filled.shape), padding))
+        short = self.longest - len(values)
+        if mask is None or mask.all():
+            filled, seen = np.asarray(values, precision()), None
+        else:
+            filled = np.where(mask, values, 0).astype(precision(), copy=False)
+            seen = mask.reshape(len(mask), -1)
+        filled = filled.reshape(len(values), -1)
+        if short:
+            filled = np.pad(filled, ((0, short), (0, 0)))
+            seen = None if seen is None else np.pad(seen, ((0, short), (0, 0)))
+        return jnp.asarray(filled), None if seen is None else jnp.asarray(seen)
 
     def run(
         self, state: Descent, max_sweeps: int, tolerance: float, progress: Progress | None

@@ -42,15 +42,12 @@ class Settings(NamedTuple):
         Passes over the components at every update of a mode, for least squares.
     accelerate : bool
         Whether sweeps start from extrapolated factors.
-    batch : int
-        Restarts computed side by side.
     """
 
     loss: str
     free: tuple[bool, ...]
     passes: int = 1
     accelerate: bool = True
-    batch: int = 1
 
 
 class Gathered(NamedTuple):

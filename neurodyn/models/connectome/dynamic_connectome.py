@@ -1,13 +1,14 @@
 """Dynamic functional connectomes behind the verbs: hyperparameters."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import ModelError
+from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.inference.factorise.courses import Habits, autocorrelation
 from neurodyn.inference.factorise.sweeps import POISSON, SQUARES
 from neurodyn.models.base import Model, Trace
@@ -15,7 +16,7 @@ from neurodyn.models.baselines.common import one_of, unit_kinds, whole_number
 from neurodyn.models.connectome.factors import labelled
 from neurodyn.models.connectome.fit import DynamicConnectomeFit
 from neurodyn.models.connectome.layout import CLOCKS, Laid, lay
-from neurodyn.models.connectome.learning import Components, learn
+from neurodyn.models.connectome.learning import SHRINKAGE, Components, learn
 
 UNKNOWN = ("raise", "prior")
 
@@ -42,6 +43,9 @@ class DynamicConnectome(Model):
         Whether bin t is the same moment in all animals: a stimulus protocol; not behaviour at will.
     loss : {"squares", "poisson"}
         Least squares, or Kullback-Leibler, whose errors grow with the affinity.
+    shrinkage : float
+        A ridge on all factors that weighs as much as this share of the bins, all of them zeros. Without it, pairs seen in
+        few bins get loadings that are too large.
     sparsity, smoothness : float
         Strength of an l1 penalty on pairs, and of squared differences of courses in training; other factors then have a
         ridge of the larger of the two.
@@ -99,6 +103,7 @@ class DynamicConnectome(Model):
     rank: int
     clock: str = "shared"
     loss: str = SQUARES
+    shrinkage: float = SHRINKAGE
     sparsity: float = 0.0
     smoothness: float = 0.0
     unknown: str = "raise"
@@ -108,7 +113,7 @@ class DynamicConnectome(Model):
         one_of(self.name, "clock", self.clock, CLOCKS)
         one_of(self.name, "loss", self.loss, (SQUARES, POISSON))
         one_of(self.name, "unknown", self.unknown, UNKNOWN)
-        for name in ("sparsity", "smoothness"):
+        for name in ("shrinkage", "sparsity", "smoothness"):
             value = getattr(self, name)
             if not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
                 raise ModelError(f"{self.name}: {name} is {value!r}; it must be a finite number, 0 or more.")
@@ -129,12 +134,21 @@ class DynamicConnectome(Model):
             clock=self.clock,
             loss=self.loss,
             key=key,
+            shrinkage=self.shrinkage,
             sparsity=self.sparsity,
             smoothness=self.smoothness,
             **options,
         )
         factors = labelled(recording, laid, found, clock=self.clock, loss=self.loss)
         back = np.argsort(laid.order)
+        absent = int((~found.pair_seen).sum())
+        if absent:
+            warnings.warn(
+                f"{absent} of {len(found.pair_seen)} pairs were never observed in training; they are given the mean "
+                "loadings of the others, and say nothing of their units.",
+                NeurodynWarning,
+                stacklevel=2,
+            )
         pair = np.where(found.pair_seen[:, None], found.pair, found.pair[found.pair_seen].mean(0))
         habits = _habits(laid, found, pair, self)
         time = recording["time"].values

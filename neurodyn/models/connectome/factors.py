@@ -24,6 +24,7 @@ def factorise(
     loss: str = SQUARES,
     measure: Affinity | None = None,
     restarts: int = 5,
+    shrinkage: float = 0.0,
     sparsity: float = 0.0,
     smoothness: float = 0.0,
     max_sweeps: int = 500,
@@ -55,6 +56,8 @@ def factorise(
         How affinities are made from a recording of units.
     restarts : int
         Starts; the best on the training data is kept. One where affinities are made on the fly.
+    shrinkage : float
+        As in `DynamicConnectome`; 0, as here by default, is the plain fit. Not with affinities made on the fly.
     sparsity, smoothness : float
         Strength of an l1 penalty on the pairs and of squared differences of the courses over time; other factors then have a
         ridge of the larger of the two. Not with affinities made on the fly.
@@ -110,6 +113,7 @@ def factorise(
             clock=clock,
             key=key,
             restarts=restarts,
+            shrinkage=shrinkage,
             sparsity=sparsity,
             smoothness=smoothness,
             **options,

@@ -9,7 +9,10 @@ from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.inference.factorise import fitting
 from neurodyn.inference.factorise.comparison import congruence
 from neurodyn.inference.factorise.penalties import Penalties
+from neurodyn.inference.factorise.sweeps import POISSON
 from neurodyn.models.connectome.layout import padded
+
+SHRINKAGE = 0.02
 
 
 class Components(NamedTuple):
@@ -63,6 +66,7 @@ def learn(
     loss: str,
     key: Any,
     restarts: int,
+    shrinkage: float = 0.0,
     sparsity: float = 0.0,
     smoothness: float = 0.0,
     max_sweeps: int,
@@ -96,7 +100,7 @@ def learn(
         )
     pair_mode, rows = tensor.ndim - 1, len(tensor)
     # A penalty on one factor needs one on the others, or scale would move to them for nothing.
-    balance = max(sparsity, smoothness)
+    balance = max(sparsity, smoothness) + ridge_of(tensor, seen, rank, loss, shrinkage)
     penalties = Penalties(
         ridge=dict.fromkeys(range(tensor.ndim), balance),
         sparsity={pair_mode: sparsity},
@@ -139,6 +143,25 @@ def learn(
         agreement=np.array([one.mean for one in alike]),
         component_agreement=np.mean([one.components for one in alike], axis=0) if alike else alone,
     )
+
+
+def ridge_of(values: np.ndarray, mask: np.ndarray, rank: int, loss: str, shrinkage: float) -> float:
+    r"""Ridge that weighs as much as a share of all bins in which every pair is 0 and every component as active as usual.
+
+    .. math:: \rho = \kappa \, w^{2 (M - 1) / M}, \qquad w = \text{rms}(x) \sqrt{n P / R}
+
+    with n rows (bins, or bins times animals), P pairs, R components of weight w, and M modes that share it. A pair seen in
+    few bins, in which a component hardly acts, is then not given enormous loadings.
+    """
+    if not shrinkage:
+        return 0.0
+    seen = np.where(mask, values, 0.0)
+    square = float(np.square(seen, dtype=float).sum()) / max(int(mask.sum()), 1)
+    weight = np.sqrt(square * mask.size / rank)
+    ridge = shrinkage * weight ** (2 * (mask.ndim - 1) / mask.ndim)
+    if loss == POISSON:  # squares over the mean
+        ridge /= max(float(seen.sum(dtype=float)) / max(int(mask.sum()), 1), np.finfo(float).tiny)
+    return float(ridge)
 
 
 def _back(factor: np.ndarray, seen: np.ndarray) -> np.ndarray:
