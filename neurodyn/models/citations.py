@@ -20,6 +20,13 @@ ENTRIES = {
   journal = {IEICE Transactions on Fundamentals of Electronics, Communications and Computer Sciences},
   volume = {E92-A}, number = {3}, pages = {708--721}, year = {2009}, doi = {10.1587/transfun.E92.A.708},
 }""",
+    "allen2014": """@article{allen2014,
+  title = {Tracking whole-brain connectivity dynamics in the resting state},
+  author = {Allen, Elena A. and Damaraju, Eswar and Plis, Sergey M. and Erhardt, Erik B. and Eichele, Tom and
+    Calhoun, Vince D.},
+  journal = {Cerebral Cortex}, volume = {24}, number = {3}, pages = {663--676}, year = {2014},
+  doi = {10.1093/cercor/bhs352},
+}""",
     "rabiner1989": """@article{rabiner1989,
   title = {A tutorial on hidden {Markov} models and selected applications in speech recognition},
   author = {Rabiner, Lawrence R.},

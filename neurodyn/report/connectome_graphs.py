@@ -17,6 +17,7 @@ GAP = 0.03  # inches between neighbours
 FILLED = 0.22  # share of the panel that names may take
 STEP = 0.04  # inches, between places that are tried
 LETTERS = 12
+WEAK = 0.1
 
 
 def strongest_graph(
@@ -31,7 +32,7 @@ def strongest_graph(
     nodes : np.ndarray of str
         Names.
     most_edges, most_nodes : int
-        Limits; pairs are taken by strength until one is reached.
+        Limits; pairs are taken by strength until one is reached, or a tenth of the strongest pair.
 
     Returns
     -------
@@ -42,11 +43,16 @@ def strongest_graph(
 
     rows, columns = np.triu_indices(len(nodes), 1)
     weights = np.nan_to_num(matrix[rows, columns])
+    largest = float(weights.max(initial=0.0))
     graph = networkx.Graph()
     for at in np.argsort(-weights, kind="stable"):
         ends = (str(nodes[rows[at]]), str(nodes[columns[at]]))
         more = sum(end not in graph for end in ends)
-        if weights[at] <= 0 or graph.number_of_edges() >= most_edges or len(graph) + more > most_nodes:
+        if (
+            weights[at] <= WEAK * largest
+            or graph.number_of_edges() >= most_edges
+            or len(graph) + more > most_nodes
+        ):
             break
         graph.add_edge(*ends, weight=float(weights[at]))
     return graph

@@ -46,7 +46,7 @@ def clock(view: ConnectomeView) -> tuple[np.ndarray, str]:
 
 
 def tail(labels: np.ndarray) -> list[str]:
-    """Labels without the beginning that all of them share, cut where a part of them ends, for little room.
+    """Labels that are short, or without the beginning that all share, cut where a part of them ends.
 
     Parameters
     ----------
@@ -64,6 +64,8 @@ def tail(labels: np.ndarray) -> list[str]:
     >>> tail(np.array(["2022-07-26-31", "2022-07-27-38"]))
     ['26-31', '27-38']
     """
+    if max(map(len, labels.tolist())) <= 9:
+        return labels.tolist()
     low, high = min(labels.tolist()), max(labels.tolist())
     alike = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), 0)
     cut = max(low[:alike].rfind(mark) for mark in "-_ /.") + 1
@@ -73,20 +75,15 @@ def tail(labels: np.ndarray) -> list[str]:
 def draw_course(
     axes: "Axes", time: np.ndarray, course: np.ndarray, colour: str, top: float, events: np.ndarray | None
 ) -> None:
-    """The course of one animal, over shaded events."""
+    """The course of one animal, over shaded events; grey where it was not observed."""
+    shades = [(~np.isfinite(course), {"color": MISSING, "gid": "missing"})]
     if events is not None:
-        half = edges(time)[1] - time[-1]
-        on = np.concatenate([[False], np.nan_to_num(events) > 0.5, [False]])
-        starts, stops = (np.flatnonzero(np.diff(on.astype(int)) == sign) for sign in (1, -1))
-        spans = [
-            (time[a] - half, time[b - 1] - time[a] + 2 * half) for a, b in zip(starts, stops, strict=True)
-        ]
-        axes.broken_barh(
-            spans, (0, 1), transform=axes.get_xaxis_transform(), color=NULL, alpha=0.28, lw=0, gid="events"
-        )
+        shades.append((np.nan_to_num(events) > 0.5, {"color": NULL, "alpha": 0.28, "gid": "events"}))
+    for on, look in shades:
+        axes.broken_barh(runs(time, on), (0, 1), transform=axes.get_xaxis_transform(), lw=0, **look)
     axes.fill_between(time, course, 0, color=colour, alpha=0.25, lw=0)
     axes.plot(time, course, color=colour, lw=0.9, gid="course")
-    axes.set_xlim(time[0], time[-1])
+    axes.set_xlim(edges(time))
     axes.set_ylim(0, top)
     axes.set_yticks([])
     tidy(axes, frame=("left", "bottom"))
@@ -122,6 +119,14 @@ def name_events(axes: "Axes", name: str) -> None:
     )
 
 
+def runs(time: np.ndarray, on: np.ndarray) -> list[tuple[float, float]]:
+    """Beginning and length of every stretch of bins that are on, bins reaching half a bin to either side."""
+    half = edges(time)[1] - time[-1]
+    padded = np.concatenate([[False], on, [False]]).astype(int)
+    starts, stops = (np.flatnonzero(np.diff(padded) == sign) for sign in (1, -1))
+    return [(time[a] - half, time[b - 1] - time[a] + 2 * half) for a, b in zip(starts, stops, strict=True)]
+
+
 def edges(time: np.ndarray) -> tuple[float, float]:
     """Beginning of the first bin and end of the last."""
     half = (time[-1] - time[0]) / max(len(time) - 1, 1) / 2 or 0.5
@@ -144,7 +149,7 @@ def draw_behaviour(
     if limits[0] < 0 < limits[1]:
         axes.axhline(0, color=FAINT, lw=0.7)
     axes.plot(time, values, color=NULL, lw=0.8, gid="behaviour")
-    axes.set_xlim(time[0], time[-1])
+    axes.set_xlim(edges(time))
     axes.set_ylim(*limits)
     axes.set_yticks([])
     tidy(axes, frame=("bottom",))

@@ -62,7 +62,7 @@ def plot_component(
     matplotlib.figure.Figure
         Courses are lines with the gid ``course``, one for each animal with its own clock; nodes of the graph patches whose
         gid is the name, its edges lines such as ``AVAL--AVAR``. Colours of the matrix are saturated above the 99.5th
-        percentile; pairs that were never observed are grey.
+        percentile; what was never observed is grey.
 
     Raises
     ------

@@ -13,6 +13,7 @@ import xarray as xr
 
 from neurodyn.models.citations import ENTRIES, bibtex
 from neurodyn.models.vae import SequentialVAE
+from neurodyn.report.connectome_drawings import model_sentences, pairs_sentence
 from neurodyn.report.html import text
 from neurodyn.report.network_words import network_sentences
 from neurodyn.report.style import duration, number
@@ -128,12 +129,14 @@ def paragraph(comparison: "Comparison", recording: xr.Dataset | None) -> str:
     parts = []
     if recording is not None:
         parts.append(data_sentence(recording))
+    parts += filter(None, [pairs_sentence(comparison)])
     models = "; ".join(model_words(label, model) for label, model in comparison.models.items())
     parts.append(f"We compared {len(comparison.models)} models: {models}.")
     for label, model in comparison.models.items():
         network = getattr(model, "final", model)
         if isinstance(network, SequentialVAE):
             parts.append(network_sentences(label, network))
+        parts += filter(None, [model_sentences(label, network)])
     for name, words in comparison.protocols.items():
         parts.append(f"Protocol “{name}”: {words}")
     reach = comparison.settings.get("reach", 0)
@@ -152,6 +155,8 @@ def paragraph(comparison: "Comparison", recording: xr.Dataset | None) -> str:
         else label[:1].lower() + label[1:]
         for label in labels
     )
+    if pairs_sentence(comparison):
+        measured = measured.replace("units", "pairs")
     level, draws = scores.attrs.get("level", 0.95), scores.attrs.get("n_bootstrap", 0)
     chunks = (
         ", ".join(
@@ -211,7 +216,8 @@ def data_sentence(recording: xr.Dataset) -> str:
     seen = float(np.isfinite(activity.values).mean())
     share = "" if seen == 1 else f"; {number(100 * seen)} % of the entries were observed"
     who = f" of subject {attrs['subject']}" if attrs.get("subject") else ""
-    return f"The recording{who} has {named} units over {trials}{bins}{share}."
+    what = "pairs" if "source" in recording.coords and "target" in recording.coords else "units"
+    return f"The recording{who} has {named} {what} over {trials}{bins}{share}."
 
 
 def python_snippet(comparison: "Comparison") -> str:

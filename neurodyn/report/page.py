@@ -12,6 +12,8 @@ from neurodyn.__about__ import __version__
 from neurodyn.errors import FileError, ModelError
 from neurodyn.models.base import Fit
 from neurodyn.report import html, methods, sections, words
+from neurodyn.report.connectome_drawings import pairs_sentence
+from neurodyn.report.shown_fit import fit_section
 
 if TYPE_CHECKING:
     from neurodyn.validation.comparison import Comparison
@@ -57,8 +59,8 @@ def write(
     command : str, optional
         The shell command that makes this page; without it the page shows Python.
     fit : Fit, optional
-        A fit to the whole recording to show; default: the best model with states or single-trial rates, on the
-        first fold.
+        A fit to the whole recording to show; default: the best model with states, single-trial rates or components of
+        pairs, on the first fold.
     sweep : Sweep, optional
         From `neurodyn.validation.sweep`: how the number of states (or another hyperparameter) was chosen.
 
@@ -169,7 +171,7 @@ def _one(comparison: "Comparison", fit: Fit | None, dpi: float) -> tuple[str, se
         present.add("data")
     body += sections.score_section(comparison, dpi)
     if recording is not None:
-        shown = sections.fit_section(comparison, fit, recording, dpi)
+        shown = fit_section(comparison, fit, recording, dpi)
         body += shown
         present |= {"fit"} if shown else set()
     return body, present
@@ -195,7 +197,7 @@ def _many(comparison: "Comparison", dpi: float) -> tuple[str, set[str]]:
             body += sections.data(part.recording, dpi, "data" if index == 0 else f"data-{index}")
         body += sections.score_section(part, dpi, "scores" if index == 0 else f"scores-{index}")
         if index == 0 and part.recording is not None:
-            body += sections.fit_section(part, None, part.recording, dpi)
+            body += fit_section(part, None, part.recording, dpi)
     return body, {"verdict", "data", "scores"} | ({"pooled"} if comparison.pooled is not None else set())
 
 
@@ -215,5 +217,6 @@ def _title(comparison: "Comparison") -> str:
 def _lead(comparison: "Comparison") -> str:
     """The line under the title."""
     recording = comparison.recording
-    what = "" if recording is None else methods.data_sentence(recording) + " "
+    parts = [] if recording is None else [methods.data_sentence(recording), pairs_sentence(comparison)]
+    what = "".join(f"{part} " for part in parts if part)
     return f"{what}{len(comparison.models)} models, judged on data they never saw."

@@ -92,7 +92,8 @@ def draw_activity(
     axes.set_xlim(0, len(values) * step)
     _separate(axes, first, step)
     n_units = recording.sizes["unit"]
-    tidy(axes, y=f"{n_units} unit{'s' * (n_units > 1)}", frame=())
+    what = "pair" if "source" in recording.coords and "target" in recording.coords else "unit"
+    tidy(axes, y=f"{n_units} {what}{'s' * (n_units > 1)}", frame=())
     label_ticks(axes, names(recording["unit"].values, 12), "y", room=room)
     if bar:
         scale = axes.figure.colorbar(image, ax=axes, pad=0.01, shrink=0.8, aspect=18)

@@ -73,7 +73,15 @@ def headline_metrics(scores: xr.Dataset, limit: int = 2) -> list[str]:
     likelihood = [metric for metric in chosen if metric.startswith("log_likelihood")]
     likelihood.sort(key=lambda metric: not _has_contender(scores, metric))
     others = [metric for metric in chosen if metric not in likelihood]
+    if others:  # what the floor alone can tell compares nothing
+        likelihood = [metric for metric in likelihood if _shared(scores, metric)]
     return (others[:1] + likelihood[:1] + others[1:] + likelihood[1:])[:limit]
+
+
+def _shared(scores: xr.Dataset, metric: str) -> bool:
+    """Whether more than one model has this score."""
+    known = scores["value"].sel(metric=metric).notnull()
+    return int(known.any([dim for dim in known.dims if dim != "model"]).sum()) > 1
 
 
 def _has_contender(scores: xr.Dataset, metric: str) -> bool:

@@ -7,7 +7,7 @@ import xarray as xr
 
 from neurodyn.models.base import Fit
 from neurodyn.recording import describe, fingerprint
-from neurodyn.report import drawings, methods, rate_drawings, scores, searches, trust, views, words
+from neurodyn.report import drawings, methods, scores, searches, words
 from neurodyn.report.html import Drawing, definitions, figure, section, table, text
 from neurodyn.report.style import number
 from neurodyn.validation.comparison.words import chosen_words
@@ -230,46 +230,6 @@ def _difference(row: xr.Dataset, name: str) -> list[str]:
         f"{number(row['difference'])}<small>{ends}</small>",
         text("–" if not np.isfinite(p) else "< 0.001" if p < 0.001 else f"{p:.2g}"),
     ]
-
-
-def chosen_fit(comparison: "Comparison") -> tuple[Fit, str, str] | None:
-    """The fit to show where none is given: the best model with states or single-trial rates, on the first fold."""
-    for found in words.findings(comparison):
-        ranked = words.ranked(comparison.scores.sel(protocol=found.protocol), found.metric)
-        for name in ranked:
-            fits = comparison.fits.get((found.protocol, name), [])
-            if fits and (views.has_states(fits[0]) or rate_drawings.has_rates(fits[0])):
-                return (
-                    fits[0],
-                    name,
-                    f"The fit shown is {name} on the training part of fold 1 of {found.protocol}.",
-                )
-    return None
-
-
-def fit_section(
-    comparison: "Comparison", fit: Fit | None, recording: xr.Dataset, dpi: float, identity: str = "fit"
-) -> str:
-    """The figures of the fit, its restarts, and how stable its states are between folds."""
-    if fit is not None:
-        shown = fit
-        note = "The fit shown was made on the whole recording; all scores are of fits that never saw what they predict."
-    else:
-        chosen = chosen_fit(comparison)
-        if chosen is None:
-            return ""
-        shown, _, note = chosen
-    wide, pairs = drawings.fit_drawings(shown, recording)
-    if not wide:
-        return ""
-    beside = [f'<div class="pair">{figure(left, dpi)}{figure(right, dpi)}</div>' for left, right in pairs]
-    parts = [f"<p>{text(note)}</p>", figure(wide[0], dpi), *beside[:1]]
-    parts += [*(figure(item, dpi) for item in wide[1:]), *beside[1:]]
-    if rate_drawings.has_rates(shown):
-        parts.append(rate_drawings.training_facts(shown))
-    if views.has_states(shown):
-        parts.append(trust.states(comparison, shown, recording, dpi))
-    return section(identity, "The fit", *parts)
 
 
 def choice_section(

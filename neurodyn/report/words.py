@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from neurodyn.models.connectome.dynamic_connectome import DynamicConnectome
 from neurodyn.report import caveats
 from neurodyn.report.scores import has_values, headline_metrics, metric_name
 from neurodyn.report.style import number
@@ -36,6 +37,9 @@ FULL_NAMES = {
     "rescorla_wagner": "the Rescorla-Wagner model",
     "pearce_hall": "the Pearce-Hall model",
     "win_stay_lose_shift": "win-stay lose-shift",
+    "dynamic_connectome": "the dynamic connectome",
+    "pair_amplitude": "the product of amplitudes of units",
+    "window_states": "sliding-window k-means",
     "choice_history_regression": "the regression on past choices",
 }
 OUTCOMES = ("beats", "ties", "falls short", "floor", "unjudged", "nothing")
@@ -81,17 +85,22 @@ def full_name(comparison: "Comparison", label: str) -> str:
     words = FULL_NAMES.get(name, name)
     if label == "pipeline":
         words += " after preprocessing"
+    size, word = ("rank", "component") if name == DynamicConnectome.name else ("n_states", "state")
     chosen = [
-        one["n_states"]
+        one[size]
         for (_, who), found in comparison.chosen.items()
         if who == label
         for one in found
-        if "n_states" in one
+        if size in one
     ]
-    states = None if isinstance(comparison.models.get(label), Selected) else getattr(model, "n_states", None)
+    count = None if isinstance(comparison.models.get(label), Selected) else getattr(model, size, None)
     if chosen:
-        states = f"{min(chosen)} to {max(chosen)}" if min(chosen) < max(chosen) else chosen[0]
-    return f"{words} with {states} states" if states is not None else words
+        count = f"{min(chosen)} to {max(chosen)}" if min(chosen) < max(chosen) else chosen[0]
+    return (
+        f"{words} with {count} {word}{'' if count == 1 and size == 'rank' else 's'}"
+        if count is not None
+        else words
+    )
 
 
 def span(low: Any, high: Any) -> str:

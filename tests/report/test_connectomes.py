@@ -103,6 +103,14 @@ def test_events_are_shaded_and_means_during_them_are_those_of_the_course(own):
     assert "turn" in [t.get_text() for t in during[0].axes.get_legend().get_texts()]
 
 
+def test_bins_that_were_not_observed_are_grey(own):
+    figure = report.plot_component(own, 0)
+    [first, *_] = [c for axes in figure.axes for c in axes.collections if c.get_gid() == "missing"]
+    ends = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in first.get_paths()]
+    # Two bins at either end, which the window of the derivative does not reach.
+    np.testing.assert_allclose(ends, [(-0.25, 0.75), (58.75, 59.75)])
+
+
 def test_behaviour_with_a_size_is_drawn_in_the_order_of_the_animals(own):
     values = np.random.default_rng(1).normal(size=(3, 120))
     behaviour = xr.DataArray(values, dims=("trial", "time"), coords={"trial": ["z", "y", "x"]}, name="speed")

@@ -89,6 +89,11 @@ class WindowStates(Model):
     ModelError
         If a hyperparameter is out of range; by `fit`, if there are fewer windows than states.
 
+    References
+    ----------
+    Allen, E. A., Damaraju, E., Plis, S. M., Erhardt, E. B., Eichele, T. & Calhoun, V. D. (2014). Tracking whole-brain
+    connectivity dynamics in the resting state. Cerebral Cortex 24, 663-676. doi:10.1093/cercor/bhs352
+
     Examples
     --------
     >>> import numpy as np
@@ -103,6 +108,7 @@ class WindowStates(Model):
 
     name: ClassVar[str] = "window_states"
     kinds: ClassVar[frozenset[str]] = frozenset({"continuous"})
+    citations: ClassVar[tuple[str, ...]] = ("allen2014",)
     fit_options: ClassVar[Mapping[str, Any]] = {"restarts": 5}
     n_states: int = 8
     window: int = 21

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
@@ -192,7 +193,7 @@ def _compare_one(
         level=settings["level"],
     )
     draws, scores = scores["draws"], scores.drop_vars("draws").assign(stands.data_vars)
-    scored = next(item.grounds[0].split.recording for item in evidence.values())
+    scored = next(iter(grounds.values()))[0].split.recording
     per_unit = unit_scores(
         evidence, named, scores, scored["unit"].values, key=key, n_bootstrap=settings["n_bootstrap"]
     )
@@ -240,6 +241,14 @@ def _lay_grounds(plan: Plan, recording: xr.Dataset) -> tuple[dict[str, list[Grou
             refused[name] = str(error)
     if not grounds:
         raise NotApplicable("no protocol applies to this recording: " + " ".join(refused.values()))
+    scored = {name: item[0].split.recording["unit"].values for name, item in grounds.items()}
+    first, units = next(iter(scored.items()))
+    for name, others in scored.items():
+        if not np.array_equal(others, units):
+            raise ModelError(
+                f"compare: the protocol {first!r} scores {len(units)} units such as {units[0]!r}, {name!r} {len(others)} "
+                f"such as {others[0]!r}; compare them in calls of their own."
+            )
     return grounds, refused
 
 

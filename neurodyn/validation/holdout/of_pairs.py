@@ -43,8 +43,14 @@ class OfPairs(Protocol):
         """
         return (
             f"{self.traces.describe()[:-1]}; held out of the traces, so that all pairs of a held-out unit leave together, "
-            f"with {self.measure.reach} bins more on either side, which an affinity reaches."
+            f"with {self.measure.reach} bins more on either side, which an affinity reaches; where the past predicts, it "
+            f"ends {2 * self.measure.reach} bins earlier, as far as windows overlap."
         )
+
+    @property
+    def label(self) -> str:
+        """Name in a table: what is held out of the traces."""
+        return f"{self.name} ({getattr(self.traces, 'label', self.traces.name)})"
 
     def _inner(self) -> Protocol:
         """The trace protocol with a gap as wide as the reach of both."""
