@@ -11,6 +11,7 @@ from neurodyn import models, recording, report
 from neurodyn.errors import ModelError
 from neurodyn.models.connectome import DynamicConnectome, affinity
 from neurodyn.report import connectome_drawings, methods, scores, words
+from neurodyn.report.page import _compose as compose
 from neurodyn.validation import compare, holdout
 
 UNITS = [f"{group}{number}" for group in "ab" for number in range(4)]
@@ -26,8 +27,7 @@ def traces() -> xr.Dataset:
         sampling_interval=0.5,
         unit=UNITS,
         trial=["one", "two"],
-        covariates=generator.normal(size=(2, 150, 1)),
-        covariate=["speed"],
+        covariates={"speed": generator.normal(size=(2, 150))},
     )
 
 
@@ -47,10 +47,10 @@ def comparison(traces: xr.Dataset):
 
 
 @pytest.fixture(scope="module")
-def page(comparison, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Its page, with entities as letters and without pictures."""
-    path = report.write(comparison, tmp_path_factory.mktemp("connectome") / "report.html")
-    return re.sub(r"base64,[A-Za-z0-9+/=]+", "", html.unescape(path.read_text(encoding="utf-8")))
+def page(comparison) -> str:
+    """Its page with coarse pictures, which are left out, and entities as letters."""
+    composed = compose(comparison, None, None, None, None, dpi=12)
+    return re.sub(r"base64,[A-Za-z0-9+/=]+", "", html.unescape(composed))
 
 
 def test_protocols_of_pairs_are_named_by_what_they_hold_out(comparison) -> None:

@@ -227,9 +227,8 @@ def test_a_graph_stops_at_its_limits():
     )
 
 
-def test_many_animals_become_a_map(pairs):
-    many = xr.concat([pairs] * 6, dim="trial").assign_coords(trial=[f"animal {k}" for k in range(18)])
-    factors = factorise(many, 1, key=0, clock="own", restarts=1, max_sweeps=10)
+def test_many_animals_become_a_map(own):
+    factors = own.parameters.isel(trial=[0] * 18).assign_coords(trial=[f"animal {k}" for k in range(18)])
     figure = report.plot_component(factors, 0)
     assert figure.axes[1].images[0].get_array().shape == (18, 120)
 

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
@@ -92,8 +91,7 @@ def compare(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from neurodyn.models import registry
+    >>>     >>> from neurodyn.models import registry
     >>> from neurodyn.recording import make
     >>> from neurodyn.validation import compare, holdout
     >>> noise = np.random.default_rng(0).normal(size=(60, 2))
@@ -241,10 +239,10 @@ def _lay_grounds(plan: Plan, recording: xr.Dataset) -> tuple[dict[str, list[Grou
             refused[name] = str(error)
     if not grounds:
         raise NotApplicable("no protocol applies to this recording: " + " ".join(refused.values()))
-    scored = {name: item[0].split.recording["unit"].values for name, item in grounds.items()}
+    scored = {name: item[0].split.recording["unit"].values.tolist() for name, item in grounds.items()}
     first, units = next(iter(scored.items()))
     for name, others in scored.items():
-        if not np.array_equal(others, units):
+        if others != units:
             raise ModelError(
                 f"compare: the protocol {first!r} scores {len(units)} units such as {units[0]!r}, {name!r} {len(others)} "
                 f"such as {others[0]!r}; compare them in calls of their own."
