@@ -10,5 +10,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "dynamic_connectome": ["DynamicConnectome"],
         "factors": ["factorise"],
         "fit": ["DynamicConnectomeFit"],
+        "uncertainty": ["bootstrap_components"],
     },
 )
