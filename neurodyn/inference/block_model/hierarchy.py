@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Shaped
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.block_model.fitting import Partition, fit_terms, in_order
+from neurodyn.inference.block_model.fitting import fit_graph
 from neurodyn.inference.block_model.graph import read_graph
 from neurodyn.inference.block_model.moves import TOLERANCE, split
+from neurodyn.inference.block_model.search import Partition, fit_terms, in_order
 from neurodyn.inference.block_model.state import Blocks
 from neurodyn.inference.block_model.terms import Terms, graph_terms, multigraph_terms
 from neurodyn.inference.random import as_key, key_words

@@ -7,10 +7,10 @@ from jaxtyping import Float, Int, Shaped
 from scipy.optimize import linear_sum_assignment
 
 from neurodyn.errors import ModelError
+from neurodyn.inference.block_model.division import divided
 from neurodyn.inference.block_model.graph import read_graph
 from neurodyn.inference.block_model.moves import gibbs_sweep
 from neurodyn.inference.block_model.partitions import overlap
-from neurodyn.inference.block_model.state import Blocks
 from neurodyn.inference.block_model.terms import graph_terms
 from neurodyn.inference.random import as_key, key_words
 
@@ -97,10 +97,10 @@ def sample(
     """
     if draws < 1 or burn_in < 0:
         raise ModelError(f"draws is {draws} and burn_in {burn_in}; they must be at least 1 and 0.")
-    terms = graph_terms(read_graph(adjacency), topology, weights)
+    terms = graph_terms(read_graph(adjacency), topology, weights, groups)
     if len(groups) != terms.n_nodes:
         raise ModelError(f"groups has {len(groups)} entries; the adjacency has {terms.n_nodes} nodes.")
-    blocks, rng = Blocks(terms, groups), np.random.default_rng(key_words(as_key(key)))
+    blocks, rng = divided(terms, groups), np.random.default_rng(key_words(as_key(key)))
     start = blocks.groups.copy()
     together = np.zeros((len(start), len(start)))
     marginals = np.zeros((len(start), int(start.max()) + 1))
