@@ -1,6 +1,8 @@
 """The claims of a system's page, measured one by one: measured, bar, holds or falls short.
 
-    python benchmarks/reproduce.py {hmm,switching-glm,predictive-coding,langevin-flow,dynamic-connectome} [--quick] [--full] [--only LINE ...]
+    python benchmarks/reproduce.py SYSTEM [--quick] [--full] [--only LINE ...]
+
+with SYSTEM one of hmm, switching-glm, predictive-coding, langevin-flow, dynamic-connectome.
 
 `QUICK=1` in the environment means `--quick`: a reduced version, and every line it prints says so. `--full` has no
 limit of time and resumes: a line already measured at this commit is taken from `results/`. The exit status is 1
