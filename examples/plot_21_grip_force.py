@@ -66,7 +66,7 @@ inferred = fit.infer(pairs)
 course = inferred["course"].where(inferred["seen"])
 found = association(course, smooth, key=0, n_shifts=500)
 print(found[["value", "p_value", "p_adjusted"]].isel(covariate=0).to_dataframe().round(3))
-component = int(np.abs(found["value"].isel(covariate=0)).argmax())
+component = int(np.abs(found["value"].values[0]).argmax())
 report.plot_component(fit, component, behaviour=smooth)
 
 # %%
