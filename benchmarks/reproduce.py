@@ -125,7 +125,6 @@ def dynamic_connectome_lines(full: bool) -> dict[str, Action]:
         "graphs": line("dynamic_connectome.communities"),
         "detectability": line("dynamic_connectome.communities", "measure_detectability"),
         "alignment": line("dynamic_connectome.worms", "measure_alignment"),
-        "reversals": line("dynamic_connectome.worms", "measure_reversals"),
         "homologues": line("dynamic_connectome.worms", "measure_homologues"),
         "animals": line("dynamic_connectome.gains"),
         "parts": line("dynamic_connectome.gains", "measure_parts"),
@@ -167,7 +166,6 @@ SIDE_BY_SIDE = {
         "lorenz_5",
     ),
     "dynamic-connectome": (
-        "reversals",
         "animals",
         "graphs",
         "planted",

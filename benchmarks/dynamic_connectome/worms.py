@@ -19,7 +19,7 @@ from neurodyn.validation import association, holdout, sweep, uncertainty
 MEASURE = ConcurrentChange(window=5, rises=True)
 RANKS = (2, 3, 4, 5, 6, 8)
 SEEDS = 3
-WHOLE_RANK = 4  # for fits to all animals, which are not held out
+WHOLE_RANK = 4  # where no animal is held out; the middle of the ranks that are chosen where one is
 MEAN_BAR, LEAST_BAR = 0.85, 0.75
 STRETCH = 40
 OPTIONS = {"max_sweeps": 300, "tolerance": 1e-5}
