@@ -9,11 +9,10 @@ step by step, and asks of each step whether it holds on what it never saw.
 
 # sphinx_gallery_thumbnail_number = 2
 import numpy as np
-import xarray as xr
 
 import neurodyn
 from neurodyn import report
-from neurodyn.analysis import normalised_mutual_information
+from neurodyn.inference.block_model.partitions import normalised_mutual_information
 from neurodyn.models import DynamicConnectome, create
 from neurodyn.models.connectome import ConcurrentChange, affinity, communities, graphs, louvain
 from neurodyn.simulate.communities import community_traces
@@ -66,9 +65,7 @@ for component, graph in graphs(fit).items():
 ends = [fit.parameters[end].values.astype(str) for end in ("source", "target")]
 loads = fit.parameters["pair"].values
 strongest = [loads[(ends[0] == name) | (ends[1] == name)].sum(0).argmax() for name in traces["unit"].values]
-likeness = normalised_mutual_information(
-    xr.DataArray(strongest, dims="unit"), traces["community"].drop_vars("unit")
-)
+likeness = normalised_mutual_information(np.array(strongest), traces["community"].values)
 print(f"strongest component against planted community: normalised mutual information {float(likeness):.2f}")
 
 # %%
