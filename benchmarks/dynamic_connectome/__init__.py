@@ -1,0 +1,1 @@
+"""Measurements of the dynamic-connectome claims."""
