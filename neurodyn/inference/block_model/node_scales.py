@@ -13,6 +13,8 @@ from neurodyn.inference.block_model.weights import ALPHA, BETA, KAPPA, gaussian_
 TOLERANCE = 1e-3
 ITERATIONS = 200
 ROUGH = 15
+# Share of the variance of log weights that a rough fit takes for noise at least.
+FLOOR = 0.05
 
 
 class NodeScales(NamedTuple):
@@ -67,7 +69,7 @@ def node_scales(
     n_nodes : int
         Number of nodes.
     rough : bool
-        Whether to end after a few iterations.
+        Whether to end after a few iterations, and to take `FLOOR` for noise.
 
     Returns
     -------
@@ -95,7 +97,8 @@ def node_scales(
     sums = np.bincount(block, values, len(used))
     both = np.concatenate([i, j])
     ends = scipy.sparse.csr_matrix((np.ones(2 * len(i)), (both, np.tile(block, 2))), (n, len(used)))
-    price = gaussian_cost(int(edges.max(initial=0)))
+    floor = FLOOR if rough else 0.0
+    price = gaussian_cost(int(edges.max(initial=0)), floor)
     mean, variance, spread, last = np.zeros(n), np.zeros(n), 0.0, np.inf
     precision = np.ones(len(used))
     for step in range(ROUGH if rough else ITERATIONS):
@@ -107,7 +110,8 @@ def node_scales(
             if last - now < TOLERANCE:
                 break
             last = now
-        precision = (ALPHA + edges / 2) / (BETA + np.maximum(second - first**2 / (KAPPA + edges), 0.0) / 2)
+        spoilt = np.maximum(second - first**2 / (KAPPA + edges), 0.0) + floor * edges
+        precision = (ALPHA + edges / 2) / (BETA + spoilt / 2)
         common = (ALPHA + n / 2) / (BETA + spread / 2) if step else ALPHA / BETA
         share = precision / (KAPPA + edges)
         each = precision[block]

@@ -181,7 +181,7 @@ class PooledBlocks:
             reach[source] -= gone
             reach[target] += gone
             for group in (source, target):
-                within[group] = _like(reach[group, self.groups == group].sum() / 2, channel)
+                within[group] = _like(np.atleast_1d(reach[group, self.groups == group].sum() / 2), channel)[0]
         self.size[[source, target]] += (-len(leavers), len(leavers))
         self._price()
 
@@ -202,16 +202,17 @@ class PooledBlocks:
     def _price(self) -> None:
         """Nats of all groups and of what is between them."""
         outer = [
-            np.asarray(total - within.sum()) for total, within in zip(self._total, self._within, strict=True)
+            np.atleast_1d(total - within.sum())
+            for total, within in zip(self._total, self._within, strict=True)
         ]
         if self.n_groups == 1:
             outer = [np.zeros_like(total) for total in outer]
         self._outer = outer
-        self._outer_cost = float(self.terms.between(*outer))
+        self._outer_cost = float(self.terms.between(*outer).sum())
         self._cost = self.terms.group(self.size, np.zeros(len(self.size)))
-        self._inner, self._inner_cost = [np.asarray(within.sum()) for within in self._within], 0.0
+        self._inner, self._inner_cost = [np.atleast_1d(within.sum()) for within in self._within], 0.0
         if self.terms.uniform:
-            self._inner_cost = float(self.terms.within(*self._inner))
+            self._inner_cost = float(self.terms.within(*self._inner).sum())
         else:
             self._cost = self._cost + self.terms.within(*self._within)
 

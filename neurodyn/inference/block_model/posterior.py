@@ -49,13 +49,15 @@ def sample(
     weights: str = "exponential",
     draws: int = 200,
     burn_in: int = 50,
+    keep_number: bool = False,
 ) -> Posterior:
     r"""Draw divisions from their posterior by giving each node in turn a group drawn given those of the others.
 
     .. math:: P(\text{division} \mid A, x) \propto B!\, e^{-L(b)}
 
     with `L` of `fitting.description_length`; :math:`B!` counts the ways to label one division. A chain of single moves
-    explores the surroundings of its start; far divisions of the same probability need chains from other starts.
+    explores the surroundings of its start; far divisions of the same probability need chains from other starts. Latent
+    values of models that have them stay as fitted to the start.
 
     Parameters
     ----------
@@ -71,6 +73,8 @@ def sample(
         Model of the weights.
     draws, burn_in : int
         Number of passes over all nodes that count, and of those before.
+    keep_number : bool
+        Whether the number of groups is that of the start.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def sample(
     marginals = np.zeros((len(start), int(start.max()) + 1))
     numbers, lengths = [], []
     for step in range(burn_in + draws):
-        gibbs_sweep(blocks, rng, labelled=False)
+        gibbs_sweep(blocks, rng, labelled=False, keep_number=keep_number)
         if step % REFRESH == 0:
             blocks.refresh()
         if step < burn_in:

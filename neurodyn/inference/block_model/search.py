@@ -34,7 +34,9 @@ ROUNDS = 20
 TEMPERATURES = (1.0, 1.0, 1.0, 0.7, 0.4)
 IDLE_SHAKES, IDLE_ADAPTED = 4, 2
 # Most times that latent values are fitted to new groups in one descent.
-ADAPTATIONS = 8
+ADAPTATIONS, ROUGH_ADAPTATIONS = 8, 4
+# Nodes of a group that may be there only because latent values were fitted to it.
+SMALL = 2
 
 Adapt = Callable[[np.ndarray, bool], Terms]
 
@@ -141,14 +143,41 @@ def _settle_adapted(
     """Descend, and where latent values are fitted to groups do both in turns, as long as the description gets shorter."""
     if not adapted:
         return settle(blocks, rng)
-    best, trace, value = blocks, [blocks.description_length()], np.inf
+    for _ in range(ROUGH_ADAPTATIONS):
+        before = divided(adapt(blocks.groups, True), blocks.groups)
+        blocks, trace = settle(before, rng)
+        if trace[-1] >= trace[0] - TOLERANCE:
+            break
+    best, trace, value = blocks, [np.inf], np.inf
     for _ in range(ADAPTATIONS):
         now = divided(adapt(blocks.groups, False), blocks.groups)
         if now.description_length() >= value - TOLERANCE:
             break
         best, value = now, now.description_length()
         blocks, trace = settle(now.copy(), rng)
+    best, value = _absorb(best, adapt)
     return best, [*trace, value] if value <= trace[-1] else [value]
+
+
+def _absorb(best: Division, adapt: Adapt) -> tuple[Division, float]:
+    """Merge groups of next to no nodes with others where, once latent values are fitted, that shortens the description.
+
+    Values fitted to a node that is alone are its own and hide where it belongs.
+    """
+    value = best.description_length()
+    while best.n_groups > 1 and best.size[:-1].min() <= SMALL:
+        small, before, nearest = int(best.size[:-1].argmin()), value, best
+        for other in range(best.n_groups):
+            if other == small:
+                continue
+            groups = np.where(best.groups == small, other, best.groups)
+            trial = divided(adapt(groups, False), groups)
+            if trial.description_length() < value - TOLERANCE:
+                nearest, value = trial, trial.description_length()
+        if value == before:
+            break
+        best = nearest
+    return best, value
 
 
 def _shake(
@@ -177,7 +206,7 @@ def _agglomerate(
     """From many groups to one by the cheapest mergers; the division with the shortest description on the way."""
     n = n_nodes
     groups = rng.permutation(n) if n <= MOST_SINGLE else rng.integers(FIRST_GROUPS, size=n)
-    blocks = divided(adapt(np.zeros(n, np.int64), False), groups)
+    blocks = divided(adapt(np.zeros(n, np.int64), True), groups)
     best, value = blocks.copy(), blocks.description_length()
     while True:
         if 1 < blocks.n_groups <= FEW_GROUPS:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int
 
 from neurodyn.inference.block_model.graph import Graph
-from neurodyn.inference.block_model.node_scales import node_scales
+from neurodyn.inference.block_model.node_scales import FLOOR, node_scales
 from neurodyn.inference.block_model.weights import exponential_cost, gaussian_cost, standardised
 
 Part = tuple[tuple[np.ndarray, ...], Callable[..., np.ndarray], float]
@@ -69,7 +69,8 @@ def weight_terms(
         scales = node_scales(i, j, centred, block[i, j], len(block), rough=rough)
         rest = centred - scales.mean[i] - scales.mean[j]
         squares = rest**2 + scales.variance[i] + scales.variance[j]
-        return _channels(graph, i, j, rest, squares), gaussian_cost(most), constant + scales.constant
+        price = gaussian_cost(most, FLOOR if rough else 0.0)
+        return _channels(graph, i, j, rest, squares), price, constant + scales.constant
     return (), lambda m: np.zeros(np.shape(m)), 0.0
 
 
