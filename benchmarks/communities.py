@@ -1,6 +1,7 @@
 """Communities of weighted benchmark graphs: description length against Louvain and Leiden, by likeness to the truth.
 
-python -m benchmarks.communities [--seeds 10] [--degree 10 25] [--mixing 0.25 0.5 0.75] [--exponent 0.5 1 2] [--sizes 125 250 500 1000]
+python -m benchmarks.communities [--seeds 10] [--degree 10 25] [--mixing 0.25 0.5 0.75] [--exponent 0.5 1 2] [--sizes 125
+250 500 1000]
 """
 
 import argparse

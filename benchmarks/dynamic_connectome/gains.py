@@ -229,7 +229,7 @@ def measure_nulls(*, quick: bool) -> list[Line]:
             value, error, low, high = found.gain(CONNECTOME, AMPLITUDE)
             lines.append(
                 Line(
-                    f"Shifted worms, held-out {name}, seed {seed}: gain of the connectome (rank {WHOLE_RANK}) over amplitudes",
+                    f"Shifted worms, held-out {name}, seed {seed}: gain of rank {WHOLE_RANK} over amplitudes",
                     f"{value:+.4f}",
                     "none",
                     HOLDS if low <= 0 else SHORT,

@@ -27,7 +27,7 @@ def test_weights_alone_tell_communities_of_a_complete_graph():
     assert group.nunique() == 2
     assert group[NAMES[:6]].nunique() == group[NAMES[6:]].nunique() == 1
     assert set(found["group"].isel(level=-1).values.tolist()) == {0}
-    assert found.attrs["weights"] in ("exponential", "gaussian")
+    assert found.attrs["weights"] != "none"
     assert len(found["model"]) >= 4
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from neurodyn.errors import ModelError
+from neurodyn.inference.block_model.fitting import fit_graph
 from neurodyn.inference.block_model.graph import read_graph
 from neurodyn.inference.block_model.moves import TOLERANCE, split
 from neurodyn.inference.block_model.search import Partition, fit_terms, in_order

@@ -45,9 +45,9 @@ def propensities(graph: Graph, block: Int[np.ndarray, "node node"], *, rough: bo
     .. math:: G_{ij} \sim \mathrm{Poisson}(\bar\omega\, \theta_i \theta_j\, \omega_{c(i, j)}), \qquad
         A_{ij} = [G_{ij} \ge 1], \qquad \theta_i \sim \mathrm{Gamma}(1, 1), \quad \omega \sim \mathrm{Exp}(1),
 
-    with one :math:`\omega_c` for each class of pairs (those within a group, and those between any two), and :math:`\bar\omega` the share of
-    pairs that are joined, which is told beforehand. The densities are integrated out; with independent
-    :math:`q(G_{ij})`, Poisson of rate :math:`\lambda_{ij}` but never 0, and gamma :math:`q(\theta_i)`,
+    with one :math:`\omega_c` for each class of pairs (those within a group, and those between any two), and
+    :math:`\bar\omega` the share of pairs that are joined, which is told beforehand. The densities are integrated out; with
+    independent :math:`q(G_{ij})`, Poisson of rate :math:`\lambda_{ij}` but never 0, and gamma :math:`q(\theta_i)`,
 
     .. math::
 
@@ -55,8 +55,9 @@ def propensities(graph: Graph, block: Int[np.ndarray, "node node"], *, rough: bo
         - \sum_i k_i\, \mathrm E \log\theta_i + \sum_i \mathrm{KL}\big(q(\theta_i)\,\|\,p\big)
         - e \log\bar\omega - H(q_G) + \sum_{i<j} \mathrm E \log G_{ij}!
 
-    bounds the description length from above, where :math:`e_c` sums expected multiplicities and :math:`x_c` sums :math:`\bar\omega\,\mathrm E\theta_i\,\mathrm E\theta_j`. Every
-    latent value in turn is put at its optimum until the bound stays.
+    bounds the description length from above, where :math:`e_c` sums expected multiplicities and :math:`x_c` sums
+    :math:`\bar\omega\,\mathrm E\theta_i\,\mathrm E\theta_j`. Every latent value in turn is put at its optimum until the
+    bound stays.
 
     Parameters
     ----------

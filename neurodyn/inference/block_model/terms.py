@@ -133,8 +133,8 @@ def graph_terms(
     Weights: `weights.exponential_cost`, `weights.gaussian_cost`, the latter of log weights (``"lognormal"``), and of log
     weights less the scales of both nodes (``"lognormal-corrected"``, `node_scales.node_scales`, a bound likewise).
 
-    All but the last two have :math:`-\log P(e) = \log\binom{B(B+1)/2 + E - 1}{E} + \log(1 + \sum_{r \le s} n_{rs})`: the total `E` is
-    uniform over what the pairs allow, and its division among pairs of groups uniform.
+    All but the last two have :math:`-\log P(e) = \log\binom{B(B+1)/2 + E - 1}{E} + \log(1 + \sum_{r \le s} n_{rs})`: the
+    total `E` is uniform over what the pairs allow, and its division among pairs of groups uniform.
 
     Parameters
     ----------

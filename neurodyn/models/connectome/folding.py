@@ -9,12 +9,13 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
-from neurodyn.inference.block_model.fitting import fit_models
+from neurodyn.inference.block_model.fitting import TOPOLOGIES, fit_models
 from neurodyn.inference.block_model.hierarchy import fit_nested
 from neurodyn.inference.random import as_key, key_words
 
 UNOBSERVED = "unobserved"
 NESTED = ("bernoulli", "degree-corrected")
+WEIGHTS = ("exponential", "gaussian", "lognormal", "lognormal-corrected")
 
 
 def graphs(factors: xr.Dataset | Any) -> dict[int, networkx.Graph]:
@@ -65,15 +66,15 @@ def communities(
     graph: networkx.Graph,
     *,
     key: Any,
-    topologies: tuple[str, ...] = NESTED,
-    weights: tuple[str, ...] = ("exponential", "gaussian"),
+    topologies: tuple[str, ...] = TOPOLOGIES,
+    weights: tuple[str, ...] = WEIGHTS,
     starts: int = 1,
 ) -> xr.Dataset:
     """Communities of a weighted graph by the shortest description, level by level.
 
-    Every model of the edges and of the weights on them is fitted; the one with the shortest description is kept, and its
-    communities are grouped further by a nested model. No number of communities is asked for: where one block describes the
-    graph best, there is one.
+    Every model of the edges and of the weights on them is fitted; the one with the shortest description is kept, and where
+    its edges are those of a plain or degree-corrected model, communities are grouped further by a nested one. No number of
+    communities is asked for: where one block describes the graph best, there is one.
 
     Parameters
     ----------
@@ -82,10 +83,10 @@ def communities(
         left out of the description, which then is the Bernoulli one.
     key : int or jax.Array
         Randomness.
-    topologies : tuple of {"bernoulli", "degree-corrected"}
-        Models of the edges.
-    weights : tuple of {"exponential", "gaussian"} or ("none",)
-        Models of the weights.
+    topologies : tuple of str
+        Models of the edges, of those that `neurodyn.inference.block_model.fitting.fit_models` knows.
+    weights : tuple of str
+        Models of the weights, or ("none",).
     starts : int
         Starts of the search.
 
