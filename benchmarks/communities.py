@@ -1,99 +1,131 @@
-"""Communities of weighted benchmark graphs: description length against Louvain, by normalised mutual information.
+"""Communities of weighted benchmark graphs: description length against Louvain and Leiden, by likeness to the truth.
 
-Run: ``python -m benchmarks.communities [--seeds 10] [--mixing 0.25 0.5 0.75] [--degree 10 25] [--exponent 0.5 1 2]``
+python -m benchmarks.communities [--seeds 10] [--degree 10 25] [--mixing 0.25 0.5 0.75] [--exponent 0.5 1 2] [--sizes 125
+250 500 1000]
 """
 
 import argparse
-import itertools
+import collections
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
 
-import networkx
 import numpy as np
 
-from neurodyn.inference.block_model.fitting import description_length, fit_models
-from neurodyn.inference.block_model.partitions import normalised_mutual_information
-from neurodyn.simulate.block_graphs import benchmark_graph
+from benchmarks.dynamic_connectome import communities as measured
+from benchmarks.dynamic_connectome.communities import Cell, Row, leiden, louvain, rows
+from benchmarks.measure import SHORT, NotMeasured, lines_table, show, spread, table, versions, write_page
+from neurodyn.inference.block_model.fitting import fit
 
-COLUMNS = (
-    "degree",
-    "topology",
-    "weight",
-    "exponent",
-    "shortest",
-    "bernoulli",
-    "corrected",
-    "truth",
-    "Louvain",
-    "s",
-)
+STEM, TITLE = "communities", "Communities of weighted graphs"
+SCALED = (("bernoulli", "exponential"), ("uniform", "lognormal-corrected"))
 
 
-def louvain(adjacency: np.ndarray, seed: int) -> np.ndarray:
-    """Louvain communities of a weighted graph, as a label for each node."""
-    found = networkx.community.louvain_communities(networkx.from_numpy_array(adjacency), seed=seed)
-    labels = np.zeros(len(adjacency), dtype=int)
-    for number, members in enumerate(found):
-        labels[list(members)] = number
-    return labels
-
-
-def cell(seed: int, starts: int, **asked: float) -> tuple[float, ...]:
-    """One graph: likeness to the truth of the shortest description, of both topologies and of Louvain.
-
-    The fourth value is 1 where the search found a description no longer than the truth's in both topologies.
-    """
-    graph = benchmark_graph(key=seed, **asked)
-    start = time.perf_counter()
-    found = fit_models(graph.adjacency, key=seed, starts=starts)
-    seconds = time.perf_counter() - start
-    alike = {
-        name[0]: normalised_mutual_information(partition.groups, graph.groups)
-        for name, partition in found.items()
-    }
-    no_longer = all(
-        partition.description_length
-        <= description_length(graph.adjacency, graph.groups, topology=name[0], weights=name[1]) + 1e-6
-        for name, partition in found.items()
+def cells_table(found: Sequence[Row]) -> str:
+    """One row for each cell: mean likeness and range over seeds, and how often each topology was chosen."""
+    header = (
+        "degree",
+        "topology mixing",
+        "weight mixing",
+        "exponent",
+        "shortest description",
+        "Louvain",
+        "Leiden",
     )
-    other = normalised_mutual_information(louvain(graph.adjacency, seed), graph.groups)
-    return (
-        alike[next(iter(found))[0]],
-        alike["bernoulli"],
-        alike["degree-corrected"],
-        float(no_longer),
-        other,
-        seconds,
-    )
+    body = []
+    for row in found:
+        chosen = collections.Counter(one.model for one in row.ours)
+        models = "; ".join(f"{model} x{count}" for model, count in chosen.most_common())
+        likeness = [_range([one.alike for one in row.ours]), _range(row.louvain), _range(row.leiden)]
+        body.append((*(f"{value:g}" for value in row.cell), *likeness, models))
+    return table((*header, "models chosen"), body)
 
 
-def rows(options: argparse.Namespace) -> Iterator[tuple[float, ...]]:
-    """Means over seeds, cell by cell."""
-    for degree, topology, weight, exponent in itertools.product(
-        options.degree, options.mixing, options.mixing, options.exponent
-    ):
-        asked = {
-            "mean_degree": degree,
-            "topology_mixing": topology,
-            "weight_mixing": weight,
-            "weight_exponent": exponent,
+def _range(values: Sequence[float]) -> str:
+    """Mean and range."""
+    if not values:
+        return "-"
+    return f"{np.mean(values):.2f} ({min(values):.2f}-{max(values):.2f})"
+
+
+def scaling(sizes: Sequence[int]) -> list[tuple[str, ...]]:
+    """CPU seconds by number of nodes, one graph each, of degree 25 and both mixings 0.25."""
+    body = []
+    for n_nodes in sizes:
+        graph = Cell(25.0, 0.25, 0.25, 1.0).graph(0, n_nodes)
+        entry = [str(n_nodes), str(int(graph.groups.max()) + 1)]
+        for topology, weights in SCALED:
+            began = time.process_time()
+            found = fit(graph.adjacency, key=0, topology=topology, weights=weights, starts=1)
+            alike = measured.likeness(found.groups, graph)
+            entry.append(f"{time.process_time() - began:.1f} s, NMI {alike:.2f}")
+        began = time.process_time()
+        labels = louvain(graph.adjacency, 0)
+        entry.append(f"{time.process_time() - began:.2f} s, NMI {measured.likeness(labels, graph):.2f}")
+        try:
+            (labels,), (seconds,) = leiden([graph.adjacency])
+            entry.append(f"{seconds:.3f} s, NMI {measured.likeness(labels, graph):.2f}")
+        except NotMeasured:
+            entry.append("-")
+        body.append(tuple(entry))
+        print("   " + " | ".join(entry), flush=True)
+    return body
+
+
+def record(found: Sequence[Row]) -> list[dict[str, Any]]:
+    """The table as plain values."""
+    return [
+        {
+            **row.cell._asdict(),
+            "ours": [one._asdict() for one in row.ours],
+            "louvain": row.louvain,
+            "leiden": row.leiden,
         }
-        values = [cell(seed, options.starts, **asked) for seed in range(options.seeds)]
-        yield (degree, topology, weight, exponent, *np.mean(values, axis=0))
+        for row in found
+    ]
 
 
-def main() -> None:
-    """Print the table, a line as soon as it is there."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    """Measure, print and write the page; exit status 1 where a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--starts", type=int, default=2)
-    parser.add_argument("--degree", type=float, nargs="+", default=[10.0, 25.0])
-    parser.add_argument("--mixing", type=float, nargs="+", default=[0.25, 0.5, 0.75])
-    parser.add_argument("--exponent", type=float, nargs="+", default=[0.5, 1.0, 2.0])
-    print(" ".join(f"{name:>9}" for name in COLUMNS), flush=True)
-    for row in rows(parser.parse_args()):
-        print(" ".join(f"{value:9.2f}" for value in row), flush=True)
+    parser.add_argument("--degree", type=float, nargs="+", default=list(measured.DEGREES))
+    parser.add_argument("--mixing", type=float, nargs="+", default=list(measured.MIXINGS))
+    parser.add_argument("--exponent", type=float, nargs="+", default=list(measured.EXPONENTS))
+    parser.add_argument("--sizes", type=int, nargs="*", default=[125, 250, 500, 1000])
+    asked = parser.parse_args()
+    chosen = measured.cells(tuple(asked.degree), tuple(asked.mixing), tuple(asked.exponent))
+    found, why = rows(chosen, asked.seeds, lambda text: print(text, flush=True))
+    lines = measured.judge(found, why, f"{len(chosen)} cells, {asked.seeds} seeds each")
+    curve = measured.judge_detectability(measured.detectability(5))
+    sizes = scaling(asked.sizes)
+    for line in (*lines, *curve):
+        print(show(line))
+    headings = ("nodes", "groups", *(f"fit, {' and '.join(model)}" for model in SCALED), "Louvain", "Leiden")
+    body = [
+        f"Graphs of 125 nodes with known communities, {asked.seeds} seeds a cell: normalised mutual information with the "
+        "truth, mean (range). The shortest description is chosen among four topologies and four kinds of weights; the "
+        "truth is read to score alone. Louvain is networkx's, Leiden leidenalg's, both by modularity of the weights.",
+        cells_table(found),
+        lines_table(lines),
+        f"CPU seconds of a graph, all sixteen models: {spread(one.seconds for row in found for one in row.ours)}.",
+        "Planted blocks on either side of the limit of detectability, edges alone:",
+        lines_table(curve),
+        "CPU seconds by number of nodes, one fit of one model, one graph each:",
+        table(headings, sizes),
+    ]
+    command = " ".join(["python -m benchmarks.communities", *sys.argv[1:]])
+    named = versions("neurodyn", "numpy", "scipy", "networkx")
+    about = {
+        "versions": named,
+        "cells": record(found),
+        "scaling": sizes,
+        "lines": [vars(line) for line in (*lines, *curve)],
+    }
+    print(f"written: {write_page(STEM, TITLE, command, chr(10) * 2 + (chr(10) * 2).join(body), about)}")
+    return int(any(line.verdict == SHORT for line in (*lines, *curve)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

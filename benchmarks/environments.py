@@ -1,7 +1,7 @@
 """One virtual environment per peer below `benchmarks/envs`, made from package names alone.
 
 python -m benchmarks.environments [hmmlearn] [dynamax] [ssm] [nemos] [pyhgf] [torch]
-    [tensortools] [tensorly]
+    [tensortools] [tensorly] [leiden]
 """
 
 import hashlib
@@ -30,6 +30,7 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "torch": (("numpy", "torch==2.13.0"),),
     "tensortools": (("numba", "tensortools>=0.4"),),
     "tensorly": (("tensorly>=0.8",),),
+    "leiden": (("numpy", "igraph>=0.11", "leidenalg>=0.10"),),
 }
 PROOF = {
     "hmmlearn": "from hmmlearn.hmm import GaussianHMM, PoissonHMM",
@@ -43,6 +44,7 @@ PROOF = {
     "torch": "import torch",
     "tensortools": "from tensortools import KTensor, ncp_hals",
     "tensorly": "from tensorly.decomposition import non_negative_parafac_hals",
+    "leiden": "import igraph, leidenalg",
 }
 SHOWN = (
     "hmmlearn",
@@ -59,6 +61,8 @@ SHOWN = (
     "scipy",
     "numba",
     "autograd",
+    "igraph",
+    "leidenalg",
 )
 PIP_SECONDS = 1800
 

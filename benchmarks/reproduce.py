@@ -1,6 +1,8 @@
 """The claims of a system's page, measured one by one: measured, bar, holds or falls short.
 
-    python benchmarks/reproduce.py {hmm,switching-glm,predictive-coding,langevin-flow} [--quick] [--full] [--only LINE ...]
+    python benchmarks/reproduce.py SYSTEM [--quick] [--full] [--only LINE ...]
+
+with SYSTEM one of hmm, switching-glm, predictive-coding, langevin-flow, dynamic-connectome.
 
 `QUICK=1` in the environment means `--quick`: a reduced version, and every line it prints says so. `--full` has no
 limit of time and resumes: a line already measured at this commit is taken from `results/`. The exit status is 1
@@ -112,11 +114,32 @@ def langevin_flow_lines(full: bool) -> dict[str, Action]:
     }
 
 
+def dynamic_connectome_lines(full: bool) -> dict[str, Action]:
+    """The lines of systems/dynamic-connectome: speed and memory first, then planted tensors and graphs, then recordings."""
+    del full
+    return {
+        "speed": line("dynamic_connectome.speed"),
+        "memory": line("dynamic_connectome.memory"),
+        "equality": line("dynamic_connectome.equality"),
+        "planted": line("dynamic_connectome.planted"),
+        "graphs": line("dynamic_connectome.communities"),
+        "detectability": line("dynamic_connectome.communities", "measure_detectability"),
+        "alignment": line("dynamic_connectome.worms", "measure_alignment"),
+        "homologues": line("dynamic_connectome.worms", "measure_homologues"),
+        "animals": line("dynamic_connectome.gains"),
+        "parts": line("dynamic_connectome.gains", "measure_parts"),
+        "nulls": line("dynamic_connectome.gains", "measure_nulls"),
+        "resting": line("dynamic_connectome.resting"),
+        "grip": line("dynamic_connectome.grip"),
+    }
+
+
 SYSTEMS = {
     "hmm": hmm_lines,
     "switching-glm": switching_glm_lines,
     "predictive-coding": predictive_coding_lines,
     "langevin-flow": langevin_flow_lines,
+    "dynamic-connectome": dynamic_connectome_lines,
 }
 # Lines that time nothing but themselves run two at a time, each in a process of its own, after the others; long first.
 SIDE_BY_SIDE = {
@@ -141,6 +164,19 @@ SIDE_BY_SIDE = {
         "olfaction",
         "lorenz_10",
         "lorenz_5",
+    ),
+    "dynamic-connectome": (
+        "animals",
+        "graphs",
+        "planted",
+        "parts",
+        "nulls",
+        "homologues",
+        "detectability",
+        "resting",
+        "grip",
+        "equality",
+        "alignment",
     ),
     "predictive-coding": ("recovery", "signal", "human", "mouse", "golden"),
 }

@@ -7,7 +7,15 @@ import numpy as np
 import xarray as xr
 
 from benchmarks.dynamic_connectome.data import worms
-from benchmarks.dynamic_connectome.worms import MEASURE, OPTIONS, STRETCH, chosen_rank, model
+from benchmarks.dynamic_connectome.worms import (
+    MEASURE,
+    OPTIONS,
+    STRETCH,
+    WHOLE_RANK,
+    chosen_rank,
+    measure_reversals,
+    model,
+)
 from benchmarks.measure import HOLDS, SHORT, Line
 from neurodyn.models import HMM, Pipeline, Standardise, create
 from neurodyn.validation import holdout, uncertainty
@@ -162,7 +170,15 @@ def _lines(name: str, found: Scores, bar: bool) -> list[Line]:
 
 
 def measure(*, quick: bool) -> list[Line]:
-    """Animals held out in turn: from the pairs within half of the units to those within the other half."""
+    """Animals held out in turn: their reversals, and from the pairs within half of the units those within the other half.
+
+    Together, because both need the rank chosen without the animal.
+    """
+    return [*measure_reversals(quick=quick), *measure_animals(quick=quick)]
+
+
+def measure_animals(*, quick: bool) -> list[Line]:
+    """From the pairs within half of the units to those within the other half."""
     data = worms().recording
     models = contestants(lambda fold: chosen_rank(fold, quick), states=True)
     found = score(holdout.of_pairs(holdout.animals(key=0), MEASURE), data, models, 1 if quick else None)
@@ -172,9 +188,7 @@ def measure(*, quick: bool) -> list[Line]:
 def measure_parts(*, quick: bool) -> list[Line]:
     """Units in stretches of time, and stretches of time from their own past."""
     data = worms().recording
-    rank = chosen_rank(
-        0, 0, quick
-    )  # without the first animal; an animal is held out for no other reason here
+    rank = WHOLE_RANK
     lines = []
     protocols = {
         "Worms, held-out units in stretches": (holdout.entries(0.2, length=STRETCH, key=1), True),
@@ -209,13 +223,13 @@ def measure_nulls(*, quick: bool) -> list[Line]:
             ("animals", holdout.animals(key=0), 2 if quick else None),
             ("units in stretches", holdout.entries(0.2, length=STRETCH, key=1), None),
         ):
-            models = contestants(lambda fold: 4, states=False)
+            models = contestants(lambda fold: WHOLE_RANK, states=False)
             models = {key: models[key] for key in (CONNECTOME, AMPLITUDE)}
             found = score(holdout.of_pairs(protocol, MEASURE), null, models, folds)
             value, error, low, high = found.gain(CONNECTOME, AMPLITUDE)
             lines.append(
                 Line(
-                    f"Shifted worms, held-out {name}, seed {seed}: gain of the connectome (rank 4) over amplitudes",
+                    f"Shifted worms, held-out {name}, seed {seed}: gain of rank {WHOLE_RANK} over amplitudes",
                     f"{value:+.4f}",
                     "none",
                     HOLDS if low <= 0 else SHORT,

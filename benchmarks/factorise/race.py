@@ -123,17 +123,17 @@ def judge(found: Race) -> list[Line]:
 def to_equal_error(found: Race, seconds: Mapping[str, float], error: float) -> list[Line]:
     """CPU seconds until the error of the peer's last sweep: over all its sweeps, and over those it needed itself."""
     name, bar = "T5 CPU ratio to equal error, extrapolated", f"<= {EQUAL_ERROR:g}"
-    needed = {who: reached(found.rounds[who][0]["about"]["trace"], error) for who in (ACCELERATED, THEIRS)}
-    if needed[ACCELERATED] is None:
+    ours, theirs = (reached(found.rounds[who][0]["about"]["trace"], error) for who in (ACCELERATED, THEIRS))
+    if ours is None:
         return [unmeasured(name, bar, f"not reached in {found.task.iterations} sweeps")]
-    cost = needed[ACCELERATED] * seconds[ACCELERATED] / found.task.iterations
-    note = f"{needed[ACCELERATED]} sweeps to the error that {THEIRS} has after {found.task.iterations}"
+    cost = ours * seconds[ACCELERATED] / found.task.iterations
+    note = f"{ours} sweeps to the error that {THEIRS} has after {found.task.iterations}"
     lines = [at_most(name, ratio(cost, seconds[THEIRS]), EQUAL_ERROR, note=note)]
-    if needed[THEIRS] is not None:
-        theirs = needed[THEIRS] * seconds[THEIRS] / found.task.iterations
-        note = f"{THEIRS} is within {WITHIN:g} of its last error after {needed[THEIRS]} sweeps; the stricter divisor"
+    if theirs is not None:
+        until = theirs * seconds[THEIRS] / found.task.iterations
+        note = f"{THEIRS} is within {WITHIN:g} of its last error after {theirs} sweeps; the stricter divisor"
         lines.append(
-            at_most("T5 CPU ratio, each until that error", ratio(cost, theirs), EQUAL_ERROR, note=note)
+            at_most("T5 CPU ratio, each until that error", ratio(cost, until), EQUAL_ERROR, note=note)
         )
     return lines
 

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "alignment": ["alignment_to_labels", "normalised_mutual_information"],
         "connectivity": ["functional_connectivity", "state_connectivity", "unit_order"],
         "events": ["event_aligned"],
+        "graphs": ["graph_association", "together"],
         "matching": ["match_states", "sequence_agreement"],
         "spectra": ["state_spectra"],
         "states": [

@@ -64,12 +64,14 @@ def has_values(scores: xr.Dataset, protocol: str, metric: str) -> bool:
 
 def headline_metrics(scores: xr.Dataset, limit: int = 2) -> list[str]:
     """The first metrics of the table with values, those that repeat another with a second null left out."""
-    chosen = []
-    for metric in scores["metric"].values.tolist():
-        repeated = "train_null" in metric or metric in ("pearson_r", "mse")
-        known = any(has_values(scores, protocol, metric) for protocol in scores["protocol"].values)
-        if known and not repeated:
-            chosen.append(metric)
+    known = [
+        metric
+        for metric in scores["metric"].values.tolist()
+        if any(has_values(scores, protocol, metric) for protocol in scores["protocol"].values)
+    ]
+    chosen = [
+        metric for metric in known if "train_null" not in metric and metric not in ("pearson_r", "mse")
+    ] or known
     likelihood = [metric for metric in chosen if metric.startswith("log_likelihood")]
     likelihood.sort(key=lambda metric: not _has_contender(scores, metric))
     others = [metric for metric in chosen if metric not in likelihood]

@@ -230,3 +230,19 @@ def test_the_ridge_has_no_scale_of_its_own():
     first, second = (fit.parameters for fit in fits)
     np.testing.assert_allclose(second["weight"], 16 * first["weight"], rtol=1e-3)
     np.testing.assert_allclose(second["pair"], first["pair"], atol=1e-3)
+
+
+def test_components_that_all_animals_share_hardly_move_over_animals():
+    from neurodyn.models.connectome import bootstrap_components
+
+    pairs, *_ = planted()
+    found = bootstrap_components(fit_of("own"), pairs, key=0, n_resamples=4)
+    assert float(found["congruence"].min()) > 0.98
+    assert float(found["standard_error"].max()) < 0.1
+    # An animal of its own kind: what it alone has moves with whether it was drawn.
+    odd = pairs.copy(deep=True)
+    odd["activity"].values[0] = odd["activity"].values[0][:, ::-1]
+    moved = bootstrap_components(
+        DynamicConnectome(rank=2, clock="own").fit(odd, key=0), odd, key=0, n_resamples=4
+    )
+    assert float(moved["standard_error"].max()) > float(found["standard_error"].max())

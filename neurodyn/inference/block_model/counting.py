@@ -36,7 +36,7 @@ def log_factorial(largest: int) -> Callable[[np.ndarray], np.ndarray]:
     return table.__getitem__
 
 
-def log_multisets(n: int, m: int) -> float:
+def log_multisets(n: int, m: int | float) -> float:
     r"""Log of the number of ways to put `m` equal objects into `n` places, :math:`\log\binom{n + m - 1}{m}`."""
     return float(gammaln(n + m) - gammaln(m + 1.0) - gammaln(n)) if n else 0.0
 

@@ -1,69 +1,20 @@
 """The division of a graph into groups with the shortest description."""
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.block_model.graph import read_graph
-from neurodyn.inference.block_model.moves import (
-    TOLERANCE,
-    descend,
-    gibbs_sweep,
-    merge_best,
-    merge_down,
-    merge_split_down,
-    split_down,
-)
-from neurodyn.inference.block_model.state import Blocks
-from neurodyn.inference.block_model.terms import Terms, graph_terms
-from neurodyn.inference.random import as_key, key_words
+from neurodyn.inference.block_model.division import divided
+from neurodyn.inference.block_model.graph import Graph, read_graph
+from neurodyn.inference.block_model.modularity import modularity_divisions
+from neurodyn.inference.block_model.search import Partition, in_order, search
+from neurodyn.inference.block_model.terms import Terms, graph_terms, is_adapted
 
-# Up to so many nodes every node is a group of its own at first.
-MOST_SINGLE = 150
-FIRST_GROUPS = 80
-SHRINK = 1.3
-STAGE_SWEEPS = 3
-# From so many groups on they merge one pair at a time, and nodes move by chance before they descend: close to the limit
-# of what can be detected, descents alone end more than ten nats above the planted groups.
-FEW_GROUPS = 12
-STAGE_TEMPERATURES = (1.4, 1.4, 1.0, 1.0)
-ROUNDS = 20
-# Cooling of a shake; it starts at the posterior's own temperature.
-TEMPERATURES = (1.0, 1.0, 1.0, 0.7, 0.4)
-IDLE_SHAKES = 4
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Partition:
-    """Groups of nodes, numbered from 0 by falling size, then by their first node.
-
-    Parameters
-    ----------
-    groups : (node,)
-        Group of each node.
-    description_length : float
-        Nats; densities of weights in units of the mean weight.
-    trace : (step,)
-        Description length during the last descent of the start that was kept; never rises.
-    starts : (start,)
-        Description length that every start came to.
-    path : dict
-        For every number of groups that was met, the shortest description and its groups.
-    """
-
-    groups: Int[np.ndarray, " node"]
-    description_length: float
-    trace: np.ndarray
-    starts: np.ndarray
-    path: dict[int, tuple[float, np.ndarray]]
-
-    @property
-    def n_groups(self) -> int:
-        """Number of groups."""
-        return int(self.groups.max()) + 1
+TOPOLOGIES = ("bernoulli", "degree-corrected-simple", "assortative", "uniform")
+# Models that search on after all have described the same divisions.
+FINALISTS = 4
 
 
 def description_length(
@@ -118,10 +69,11 @@ def description_length(
     >>> round(float(description_length(np.array([[0, 3], [3, 0]]), np.array([0, 0])) / np.log(2)), 6)
     4.0
     """
-    terms = graph_terms(read_graph(adjacency), topology, weights)
-    if len(groups) != terms.n_nodes:
-        raise ModelError(f"groups has {len(groups)} entries; the adjacency has {terms.n_nodes} nodes.")
-    return Blocks(terms, groups).description_length()
+    graph = read_graph(adjacency)
+    if len(groups) != len(graph.edge):
+        raise ModelError(f"groups has {len(groups)} entries; the adjacency has {len(graph.edge)} nodes.")
+    terms = graph_terms(graph, topology, weights, groups)
+    return divided(terms, groups).description_length()
 
 
 def fit(
@@ -174,18 +126,21 @@ def fit(
     >>> fit(two_cliques, key=0).groups.tolist()
     [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]
     """
-    return fit_terms(graph_terms(read_graph(adjacency), topology, weights), key=key, starts=starts)
+    return fit_graph(read_graph(adjacency), topology, weights, key=key, starts=starts)
 
 
 def fit_models(
     adjacency: Shaped[np.ndarray, "..."],
     *,
     key,
-    topologies: tuple[str, ...] = ("bernoulli", "degree-corrected"),
+    topologies: tuple[str, ...] = TOPOLOGIES,
     weights: tuple[str, ...] = ("exponential",),
     starts: int = 2,
 ) -> dict[tuple[str, str], Partition]:
-    """`fit` by several models of edges and weights, the shortest description first.
+    """Divisions by several models of edges and weights, the shortest description first.
+
+    A pool of divisions, by modularity and by the models without latent values, is described by every model; the few with
+    the shortest descriptions search on from their best one, and the best of those is searched as in `fit`.
 
     Parameters
     ----------
@@ -197,12 +152,12 @@ def fit_models(
         Models of the edges, and of the weights on them. ``"none"`` describes no weights, so its description is always
         shorter and belongs in no such comparison.
     starts : int
-        Number of starts of every model.
+        Number of starts of the full search.
 
     Returns
     -------
     dict
-        From (topology, weights) to the division, in the order of description lengths.
+        From (topology, weights) to the best division found, in the order of description lengths.
 
     Raises
     ------
@@ -213,118 +168,81 @@ def fit_models(
     --------
     >>> import numpy as np
     >>> from neurodyn.inference.block_model.fitting import fit_models
-    >>> next(iter(fit_models(np.kron(np.eye(2), np.ones((8, 8))), key=0)))
-    ('bernoulli', 'exponential')
+    >>> models = fit_models(np.kron(np.eye(2), np.ones((8, 8))), key=0)
+    >>> len(models), next(iter(models.values())).n_groups
+    (4, 2)
     """
     if "none" in weights and len(weights) > 1:
         raise ModelError(
             "weights has 'none' beside another model, but a description without the weights is no rival."
         )
-    graph, found = read_graph(adjacency), {}
-    for topology in topologies:
-        for kind in weights:
-            found[topology, kind] = fit_terms(graph_terms(graph, topology, kind), key=key, starts=starts)
-    return dict(sorted(found.items(), key=lambda item: item[1].description_length))
-
-
-def fit_terms(terms: Terms, *, key, starts: int = 2, shake: bool = True) -> Partition:
-    """`fit` for terms that are there already, with or without the shakes at the end."""
     if starts < 1:
         raise ModelError(f"starts is {starts}; it must be at least 1.")
-    words = key_words(as_key(key))
-    path: dict[int, tuple[float, np.ndarray]] = {}
-    runs = []
-    for start in range(starts):
-        rng = np.random.default_rng([*words, start])
-        blocks, steps = settle(_agglomerate(terms, rng, path), rng)
-        _note(blocks, path)
-        runs.append((blocks.description_length(), blocks, steps))
-    values = [run[0] for run in runs]
-    # The first of those that no other is shorter than.
-    _, best, trace = next(run for run in runs if run[0] <= min(values) + TOLERANCE)
-    if shake:
-        best, trace = _shake(best, trace, np.random.default_rng([*words, starts]))
-    _note(best, path)
-    groups = in_order(best.groups)
-    value = Blocks(terms, groups).description_length()
-    return Partition(groups, value, np.array(trace), np.array(values), path)
+    graph = read_graph(adjacency)
+    models = [(topology, kind) for topology in topologies for kind in weights]
+    pool = [np.zeros(len(graph.edge), dtype=np.int64), *modularity_divisions(graph)]
+    found: dict[tuple[str, str], Partition] = {}
+    for model in models:
+        # One search from scratch for each topology without latent values, by the first weights without.
+        if not is_adapted(*model) and not any(model[0] == other[0] for other in found):
+            found[model] = fit_graph(graph, *model, key=key, starts=1, shake=False)
+            pool.append(found[model].groups)
+    for model in models:
+        described = [_described(graph, model, groups) for groups in pool]
+        best = min(described, key=lambda one: one.description_length)
+        if model not in found or best.description_length < found[model].description_length:
+            found[model] = best
+    for model in _in_order(found)[:FINALISTS]:
+        divisions = [_shortest(graph, model, pool)]
+        found[model] = fit_graph(graph, *model, key=key, starts=0, shake=False, divisions=divisions)
+        pool.append(found[model].groups)
+    tried: set[tuple[str, str]] = set()
+    while (model := _in_order(found)[0]) not in tried:
+        tried.add(model)
+        divisions = [found[model].groups, _shortest(graph, model, pool)]
+        found[model] = fit_graph(graph, *model, key=key, starts=starts, divisions=divisions)
+        pool.append(found[model].groups)
+    return {model: found[model] for model in _in_order(found)}
 
 
-def _shake(best: Blocks, trace: list[float], rng: np.random.Generator) -> tuple[Blocks, list[float]]:
-    """Leave the division by a Markov chain that cools down, and descend, until several shakes in a row bring nothing."""
-    idle = 0
-    while idle < IDLE_SHAKES:
-        blocks = best.copy()
-        for temperature in TEMPERATURES:
-            gibbs_sweep(blocks, rng, 1 / temperature)
-        blocks, steps = settle(blocks, rng)
-        idle += 1
-        if blocks.description_length() < best.description_length() - TOLERANCE:
-            best, trace, idle = blocks, steps, 0
-    return best, trace
+def _in_order(found: dict[tuple[str, str], Partition]) -> list[tuple[str, str]]:
+    """Models by their description lengths."""
+    return sorted(found, key=lambda model: found[model].description_length)
 
 
-def _agglomerate(terms: Terms, rng: np.random.Generator, path: dict[int, tuple[float, np.ndarray]]) -> Blocks:
-    """From many groups to one by the cheapest mergers; the division with the shortest description on the way."""
-    n = terms.n_nodes
-    groups = rng.permutation(n) if n <= MOST_SINGLE else rng.integers(FIRST_GROUPS, size=n)
-    blocks = Blocks(terms, groups)
-    best, value = blocks.copy(), blocks.description_length()
-    while True:
-        if 1 < blocks.n_groups <= FEW_GROUPS:
-            for temperature in STAGE_TEMPERATURES:
-                gibbs_sweep(blocks, rng, 1 / temperature, keep_number=True)
-        descend(blocks, sweeps=STAGE_SWEEPS, keep_number=True)
-        blocks.refresh()
-        _note(blocks, path)
-        if blocks.description_length() < value - TOLERANCE:
-            best, value = blocks.copy(), blocks.description_length()
-        if blocks.n_groups == 1:
-            return best
-        fewer = max(int(blocks.n_groups / SHRINK), FEW_GROUPS)
-        merge_best(blocks, min(blocks.n_groups - 1, fewer))
-
-
-def _note(blocks: Blocks, path: dict[int, tuple[float, np.ndarray]]) -> None:
-    """Remember the division if none of so many groups has a shorter description."""
-    value = blocks.description_length()
-    if value < path.get(blocks.n_groups, (np.inf,))[0]:
-        path[blocks.n_groups] = (value, blocks.groups.copy())
-
-
-def settle(blocks: Blocks, rng: np.random.Generator) -> tuple[Blocks, list[float]]:
-    """Descend by all kinds of moves until none lowers the description length; the division and its trace."""
-    trace = [blocks.description_length()]
-    kinds: tuple[Callable[[Blocks], Blocks], ...] = (
-        _in_place(descend),
-        _in_place(merge_down),
-        lambda now: split_down(now, rng),
-        lambda now: merge_split_down(now, rng),
+def _described(graph: Graph, model: tuple[str, str], groups: np.ndarray) -> Partition:
+    """A division as a model describes it, without any search."""
+    groups = in_order(groups)
+    value = divided(graph_terms(graph, *model, groups), groups).description_length()
+    return Partition(
+        groups, value, np.array([value]), np.array([value]), {int(groups.max()) + 1: (value, groups)}
     )
-    for _ in range(ROUNDS):
-        before = trace[-1]
-        for kind in kinds:
-            blocks = kind(blocks)
-            trace.append(blocks.description_length())
-        blocks.refresh()
-        if trace[-1] >= before - TOLERANCE:
-            break
-    return blocks, trace
 
 
-def _in_place(change: Callable[[Blocks], float]) -> Callable[[Blocks], Blocks]:
-    """A move that changes the division as one that returns it."""
-
-    def moved(blocks: Blocks) -> Blocks:
-        change(blocks)
-        return blocks
-
-    return moved
+def _shortest(graph: Graph, model: tuple[str, str], pool: Sequence[np.ndarray]) -> np.ndarray:
+    """The division of a pool that a model describes in the fewest nats."""
+    described = [_described(graph, model, groups) for groups in pool]
+    return min(described, key=lambda one: one.description_length).groups
 
 
-def in_order(groups: Int[np.ndarray, " node"]) -> Int[np.ndarray, " node"]:
-    """Groups numbered from 0 by falling size, equal ones by their first node."""
-    _, first, label, size = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
-    rank = np.empty(len(size), dtype=np.int64)
-    rank[np.lexsort((first, -size))] = np.arange(len(size))
-    return rank[label.reshape(-1)]
+def fit_graph(
+    graph: Graph,
+    topology: str,
+    weights: str,
+    *,
+    key,
+    starts: int = 2,
+    shake: bool = True,
+    divisions: Sequence[np.ndarray] = (),
+) -> Partition:
+    """`fit` of a graph that has been read, from `divisions` besides; latent values are fitted in turns with the groups."""
+    adapted, one = is_adapted(topology, weights), graph_terms(graph, topology, weights)
+
+    def adapt(groups: np.ndarray, rough: bool) -> Terms:
+        return graph_terms(graph, topology, weights, groups, rough=rough) if adapted else one
+
+    if adapted and starts:
+        divisions = [*divisions, *modularity_divisions(graph)]
+    return search(
+        adapt, len(graph.edge), key=key, starts=starts, shake=shake, adapted=adapted, divisions=divisions
+    )

@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Shaped
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.block_model.fitting import Partition, fit_terms, in_order
+from neurodyn.inference.block_model.fitting import fit_graph
 from neurodyn.inference.block_model.graph import read_graph
 from neurodyn.inference.block_model.moves import TOLERANCE, split
+from neurodyn.inference.block_model.search import Partition, fit_terms, in_order
 from neurodyn.inference.block_model.state import Blocks
-from neurodyn.inference.block_model.terms import Terms, graph_terms, multigraph_terms
+from neurodyn.inference.block_model.terms import POOLED, Terms, graph_terms, multigraph_terms
 from neurodyn.inference.random import as_key, key_words
 
 
@@ -101,7 +102,8 @@ def nested_description_length(
     >>> bool(np.isclose(nested, description_length(graph, groups) + np.log(2)))
     True
     """
-    return _value(graph_terms(read_graph(adjacency), topology, weights), levels)
+    _refuse_pooled(topology)
+    return _value(graph_terms(read_graph(adjacency), topology, weights, levels[0]), levels)
 
 
 def fit_nested(
@@ -153,13 +155,16 @@ def fit_nested(
     >>> [int(level.max()) + 1 for level in fit_nested(cliques, key=0).levels]
     [2, 1]
     """
-    terms = graph_terms(read_graph(adjacency), topology, weights)
-    flat = fit_terms(terms, key=key, starts=starts)
+    graph = read_graph(adjacency)
+    _refuse_pooled(topology)
+    flat = fit_graph(graph, topology, weights, key=key, starts=starts)
+    terms = graph_terms(graph, topology, weights, flat.groups)
     seed = key_words(as_key(key))
     candidates = {**flat.path, flat.n_groups: (flat.description_length, flat.groups)}
     best, value = [flat.groups], np.inf
     # The most promising first: levels above cost at least nothing.
-    bounds = sorted((length - terms.edge_prior(b), b) for b, (length, _) in candidates.items())
+    lengths = {b: Blocks(terms, groups).description_length() for b, (_, groups) in candidates.items()}
+    bounds = sorted((length - terms.edge_prior(b), b) for b, length in lengths.items())
     for bound, b in bounds:
         if bound >= value:
             break
@@ -169,6 +174,15 @@ def fit_nested(
             best, value = levels, length
     best, value = _split_further(terms, best, value, seed)
     return Hierarchy(tuple(_numbered(best)), value, flat)
+
+
+def _refuse_pooled(topology: str) -> None:
+    """Refuse a topology without numbers of edges between groups."""
+    if topology in POOLED:
+        raise ModelError(
+            f"topology is {topology!r}, which pools what is between groups, so that there is nothing for levels above "
+            "to tell; fit another topology, or use fitting.fit."
+        )
 
 
 def _value(terms: Terms, levels: Sequence[np.ndarray]) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neurodyn.inference.block_model.state import Blocks
+from neurodyn.inference.block_model.division import Division
 
 # A change counts as a descent only beyond rounding.
 TOLERANCE = 1e-8
@@ -11,7 +11,7 @@ POWER_STEPS = 12
 
 
 def descend(
-    blocks: Blocks,
+    blocks: Division,
     nodes: np.ndarray | None = None,
     targets: np.ndarray | None = None,
     *,
@@ -25,7 +25,7 @@ def descend(
 
     Parameters
     ----------
-    blocks : Blocks
+    blocks : Division
         The division, changed in place.
     nodes : numpy.ndarray, optional
         Nodes that may move; default all.
@@ -61,7 +61,7 @@ def descend(
     return total
 
 
-def _targets(blocks: Blocks, targets: np.ndarray | None, keep_number: bool) -> np.ndarray:
+def _targets(blocks: Division, targets: np.ndarray | None, keep_number: bool) -> np.ndarray:
     """Groups to choose from: those given, or all and a new one."""
     if targets is not None:
         return targets
@@ -69,7 +69,7 @@ def _targets(blocks: Blocks, targets: np.ndarray | None, keep_number: bool) -> n
     return np.arange(blocks.n_groups + with_new)
 
 
-def _allowed(blocks: Blocks, nodes: np.ndarray, targets: np.ndarray, keep_number: bool) -> np.ndarray:
+def _allowed(blocks: Division, nodes: np.ndarray, targets: np.ndarray, keep_number: bool) -> np.ndarray:
     """Changes, infinite for the last node of a group where the number of groups is to stay."""
     change = blocks.changes(nodes, targets)
     if keep_number:
@@ -78,7 +78,7 @@ def _allowed(blocks: Blocks, nodes: np.ndarray, targets: np.ndarray, keep_number
 
 
 def gibbs_sweep(
-    blocks: Blocks,
+    blocks: Division,
     rng: np.random.Generator,
     inverse_temperature: float = 1.0,
     *,
@@ -94,7 +94,7 @@ def gibbs_sweep(
 
     Parameters
     ----------
-    blocks : Blocks
+    blocks : Division
         The division, changed in place.
     rng : numpy.random.Generator
         Source of chance.
@@ -124,14 +124,14 @@ def gibbs_sweep(
         blocks.move(int(node), min(drawn, len(targets) - 1))
 
 
-def merge_best(blocks: Blocks, n_groups: int) -> None:
+def merge_best(blocks: Division, n_groups: int) -> None:
     """Merge groups, those first whose merger changes the description length least, until so many are left.
 
     No group takes part twice in a round; between rounds all changes are computed anew.
 
     Parameters
     ----------
-    blocks : Blocks
+    blocks : Division
         The division, changed in place.
     n_groups : int
         Number of groups to end with, at least 1.
@@ -152,7 +152,7 @@ def merge_best(blocks: Blocks, n_groups: int) -> None:
             blocks.merge(source, target)
 
 
-def merge_down(blocks: Blocks) -> float:
+def merge_down(blocks: Division) -> float:
     """Merge pairs of groups while that lowers the description length; the change in nats."""
     total = 0.0
     while blocks.n_groups > 1:
@@ -165,12 +165,12 @@ def merge_down(blocks: Blocks) -> float:
     return total
 
 
-def split(blocks: Blocks, group: int, rng: np.random.Generator, how: str) -> Blocks | None:
+def split(blocks: Division, group: int, rng: np.random.Generator, how: str) -> Division | None:
     """A copy with a group split in two and its nodes moved between the halves until the description length falls no more.
 
     Parameters
     ----------
-    blocks : Blocks
+    blocks : Division
         The division, left as it is.
     group : int
         The group to split.
@@ -190,7 +190,7 @@ def split(blocks: Blocks, group: int, rng: np.random.Generator, how: str) -> Blo
     if how == "random":
         score = rng.normal(size=len(nodes))
     else:
-        channel = blocks.terms.channels[-1 if how == "weights" else 0]
+        channel = blocks.terms.channels[blocks.terms.clues[how == "weights"]]
         score = _leading(channel[nodes].astype(np.float64), rng)
     leavers = nodes[score > np.median(score) if how == "random" else score > 0]
     if len(leavers) in (0, len(nodes)):
@@ -215,7 +215,7 @@ def _leading(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return score
 
 
-def split_down(blocks: Blocks, rng: np.random.Generator) -> Blocks:
+def split_down(blocks: Division, rng: np.random.Generator) -> Division:
     """Split every group in turn where that lowers the description length; the better division."""
     value = blocks.description_length()
     pending = list(range(blocks.n_groups))
@@ -230,7 +230,7 @@ def split_down(blocks: Blocks, rng: np.random.Generator) -> Blocks:
     return blocks
 
 
-def merge_split_down(blocks: Blocks, rng: np.random.Generator) -> Blocks:
+def merge_split_down(blocks: Division, rng: np.random.Generator) -> Division:
     """Merge every group with the one that fits it best and split the two anew, where that lowers the description length.
 
     References

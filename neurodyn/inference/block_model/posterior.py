@@ -7,10 +7,10 @@ from jaxtyping import Float, Int, Shaped
 from scipy.optimize import linear_sum_assignment
 
 from neurodyn.errors import ModelError
+from neurodyn.inference.block_model.division import divided
 from neurodyn.inference.block_model.graph import read_graph
 from neurodyn.inference.block_model.moves import gibbs_sweep
 from neurodyn.inference.block_model.partitions import overlap
-from neurodyn.inference.block_model.state import Blocks
 from neurodyn.inference.block_model.terms import graph_terms
 from neurodyn.inference.random import as_key, key_words
 
@@ -49,13 +49,15 @@ def sample(
     weights: str = "exponential",
     draws: int = 200,
     burn_in: int = 50,
+    keep_number: bool = False,
 ) -> Posterior:
     r"""Draw divisions from their posterior by giving each node in turn a group drawn given those of the others.
 
     .. math:: P(\text{division} \mid A, x) \propto B!\, e^{-L(b)}
 
     with `L` of `fitting.description_length`; :math:`B!` counts the ways to label one division. A chain of single moves
-    explores the surroundings of its start; far divisions of the same probability need chains from other starts.
+    explores the surroundings of its start; far divisions of the same probability need chains from other starts. Latent
+    values of models that have them stay as fitted to the start.
 
     Parameters
     ----------
@@ -71,6 +73,8 @@ def sample(
         Model of the weights.
     draws, burn_in : int
         Number of passes over all nodes that count, and of those before.
+    keep_number : bool
+        Whether the number of groups is that of the start.
 
     Returns
     -------
@@ -97,16 +101,16 @@ def sample(
     """
     if draws < 1 or burn_in < 0:
         raise ModelError(f"draws is {draws} and burn_in {burn_in}; they must be at least 1 and 0.")
-    terms = graph_terms(read_graph(adjacency), topology, weights)
+    terms = graph_terms(read_graph(adjacency), topology, weights, groups)
     if len(groups) != terms.n_nodes:
         raise ModelError(f"groups has {len(groups)} entries; the adjacency has {terms.n_nodes} nodes.")
-    blocks, rng = Blocks(terms, groups), np.random.default_rng(key_words(as_key(key)))
+    blocks, rng = divided(terms, groups), np.random.default_rng(key_words(as_key(key)))
     start = blocks.groups.copy()
     together = np.zeros((len(start), len(start)))
     marginals = np.zeros((len(start), int(start.max()) + 1))
     numbers, lengths = [], []
     for step in range(burn_in + draws):
-        gibbs_sweep(blocks, rng, labelled=False)
+        gibbs_sweep(blocks, rng, labelled=False, keep_number=keep_number)
         if step % REFRESH == 0:
             blocks.refresh()
         if step < burn_in:

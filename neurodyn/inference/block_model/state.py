@@ -1,7 +1,7 @@
 """A division of nodes into groups with all its sums, kept up to date while nodes move and groups merge."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 
 from neurodyn.inference.block_model.terms import Terms
 
@@ -47,16 +47,15 @@ class Blocks:
         n_groups = int(self.groups.max()) + 1
         member = (self.groups == np.arange(n_groups + 1)[:, None]).astype(np.float64)
         self.size = member.sum(axis=1).astype(np.int64)
-        self.degree = (member @ self._degree).astype(np.int64)
+        self.degree = _as_kind(member @ self._degree, self._degree)
         self._reach, self._sums = [], []
         for own, off in zip(self._own, self._off, strict=True):
             reach = member @ off
             total = reach @ member.T
             diagonal = np.diagonal(total) / 2 + member @ own
             np.fill_diagonal(total, diagonal)
-            whole = off.dtype.kind == "i"
-            self._reach.append(np.rint(reach).astype(np.int64) if whole else reach)
-            self._sums.append(np.rint(total).astype(np.int64) if whole else total)
+            self._reach.append(_as_kind(reach, off))
+            self._sums.append(_as_kind(total, off))
         self._price()
 
     @property
@@ -65,8 +64,8 @@ class Blocks:
         return len(self.size) - 1
 
     @property
-    def edges_between(self) -> Int[np.ndarray, "group group"]:
-        """Numbers of edges between groups, those within a group once."""
+    def edges_between(self) -> Shaped[np.ndarray, "group group"]:
+        """Numbers of edges between groups, those within a group once; expected ones where multiplicities are."""
         return self._sums[0][:-1, :-1].copy()
 
     def copy(self) -> "Blocks":
@@ -225,7 +224,7 @@ class Blocks:
             for group in (source, target):
                 row = np.bincount(self.groups, weights=reach[group], minlength=len(total))
                 row[group] = row[group] / 2 + own[self.groups == group].sum()
-                total[group] = total[:, group] = np.rint(row) if total.dtype.kind == "i" else row
+                total[group] = total[:, group] = _as_kind(row, total)
         size, degree = len(leavers), self._degree[leavers].sum()
         self.size[[source, target]] += (-size, size)
         self.degree[[source, target]] += (-degree, degree)
@@ -261,6 +260,11 @@ class Blocks:
         self._cost[:, index] = rows.T
         self._group_cost[index] = self.terms.group(self.size[index], self.degree[index])
         self._row_cost = self._cost.sum(axis=1)
+
+
+def _as_kind(sums: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Sums of whole numbers as whole numbers."""
+    return np.rint(sums).astype(np.int64) if like.dtype.kind == "i" else sums
 
 
 def _with_others(total: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -53,7 +53,9 @@ def exponential_cost(n_edges: int) -> Callable[[np.ndarray, np.ndarray], np.ndar
     return lambda m, total: (m + 1) * np.log1p(np.maximum(total, 0.0)) - factorial(m)
 
 
-def gaussian_cost(n_edges: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+def gaussian_cost(
+    n_edges: int, floor: float = 0.0
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     r"""Minus log likelihood of Gaussian weights whose mean and variance have been integrated out.
 
     The weights between two groups, less the mean weight of the graph and in units of the standard deviation of all
@@ -74,6 +76,9 @@ def gaussian_cost(n_edges: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray]
     ----------
     n_edges : int
         Largest number of edges between two groups.
+    floor : float
+        Variance added to every weight; above 0 it smooths a search among weights with next to no noise, and the value
+        is no description length.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def gaussian_cost(n_edges: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray]
 
     def cost(m: np.ndarray, total: np.ndarray, squares: np.ndarray) -> np.ndarray:
         rest = np.maximum(squares - total**2 / (KAPPA + m), 0.0)
-        return table[m] + (ALPHA + m / 2) * np.log(BETA + rest / 2)
+        return table[m] + (ALPHA + m / 2) * np.log(BETA + (rest + floor * m) / 2)
 
     return cost
 

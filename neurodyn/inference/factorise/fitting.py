@@ -177,8 +177,9 @@ def fit(
 def on_device(checked: Checked) -> Tensor:
     """The tensor as compiled code takes it."""
     values, mask = checked.values.reshape(len(checked.values), -1), checked.mask
-    squares = (np.square(row, dtype=np.float64).sum() for row in values) if mask is None else ()
-    half = 0.5 * float(sum(squares))
+    # Row by row, so that no copy of the tensor in double precision is made.
+    rows = (row.astype(np.float64, copy=False) for row in values) if mask is None else ()
+    half = 0.5 * sum(float(np.square(row).sum()) for row in rows)
     return Tensor(
         jnp.asarray(values),
         None if mask is None else jnp.asarray(mask.reshape(values.shape)),

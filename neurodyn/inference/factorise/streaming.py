@@ -60,15 +60,24 @@ def _rows(
     values: Float[Array, "row column"],
     mask: Bool[Array, "row column"] | None,
     start: Tail,
-    known: Tail,
+    before: Gathered | None,
     penalty: ModePenalty,
     *,
     settings: Settings,
-) -> tuple[Array, Gathered, Array]:
-    """New rows of the first mode, what the tail needs, and the loss of other, known factors."""
+) -> tuple[Array, Gathered]:
+    """New rows of the first mode, and what the tail needs of them and of those before."""
     rows_of = squares_rows if settings.loss == SQUARES else poisson_rows
     rows = rows_of(values, mask, start[0], start[1:], penalty, settings)
-    return rows.first, rows.gathered, rows_loss(values, mask, known[0], known[1:], settings.loss)
+    gathered = rows.gathered if before is None else jax.tree.map(jnp.add, before, rows.gathered)
+    return rows.first, gathered
+
+
+@light_jit(static_argnames=["loss"])
+def _loss(
+    values: Float[Array, "row column"], mask: Bool[Array, "row column"] | None, known: Tail, *, loss: str
+) -> Array:
+    """Loss of the factors on some rows; apart from the new rows, whose temporary arrays it would double."""
+    return rows_loss(values, mask, known[0], known[1:], loss)
 
 
 @light_jit(static_argnames=["settings"])
@@ -181,16 +190,28 @@ def fit_blocks(
     strengths = penalties.by_mode(found.shape, modes, precision())
     free = tuple(mode not in fixed for mode in range(len(found.shape)))
     settings = Settings(loss, free, passes, accelerate)
-    first, *tail = (jnp.asarray(part[0]) for part in starting(found.checked, rank, key, 1, start, fixed))
-    state = begin((_padded(first, found.lengths), *tail))
-    state, trace, converged = _Passes(block, found, strengths, settings).run(
-        state, max_sweeps, tolerance, progress
+    passes_over = _Passes(block, found, strengths, settings)
+    # The start is handed over, not kept: every array of the length of a row times the components counts.
+    state, trace, converged = passes_over.run(
+        begin(_start_of(found, rank, key, start, fixed)), max_sweeps, tolerance, progress
     )
     first = np.asarray(state.factors[0]).reshape(rank, n_blocks, -1)
     parts = [first[:, index, :length] for index, length in enumerate(found.lengths)]
     whole = (np.concatenate(parts, axis=1), *(np.asarray(factor) for factor in state.factors[1:]))
     weights, factors = normalised(tuple(factor.T for factor in whole), keep=modes)
     return Factorisation(weights, factors, np.asarray(trace), converged, found.checked.seen)
+
+
+def _start_of(
+    found: Survey,
+    rank: int,
+    key: Any,
+    start: Sequence[np.ndarray] | None,
+    fixed: Mapping[int, np.ndarray],
+) -> Tail:
+    """Factors to start from."""
+    first, *tail = (jnp.asarray(part[0]) for part in starting(found.checked, rank, key, 1, start, fixed))
+    return (_padded(first, found.lengths), *tail)
 
 
 def _padded(first: Array, lengths: tuple[int, ...]) -> Array:
@@ -217,19 +238,21 @@ class _Passes:
             # No more than one block waits for another: those not yet worked on would pile up in memory.
             jax.block_until_ready(loss)
             here = slice(index * self.longest, (index + 1) * self.longest)
-            new, more, some = (_rows if self.settings.loss == SQUARES else _rows.full)(
-                values,
-                mask,
-                (start[0][:, here], *start[1:]),
-                (known[0][:, here], *known[1:]),
-                self.strengths[0],
-                settings=self.settings,
-            )
+            rows_of = _rows if self.settings.loss == SQUARES else _rows.full
+            loss_of = _loss if self.settings.loss == SQUARES else _loss.full
+            near = (start[0][:, here], *start[1:])
+            new, gathered = rows_of(values, mask, near, gathered, self.strengths[0], settings=self.settings)
             rows.append(new)
-            gathered = more if gathered is None else jax.tree.map(jnp.add, gathered, more)
-            loss = loss + some
+            loss = loss + loss_of(values, mask, (known[0][:, here], *known[1:]), loss=self.settings.loss)
         tail = _tail(gathered, start[1:], self.strengths, settings=self.settings)
         return (jnp.concatenate(rows, axis=1), *tail), loss + penalty_of(known, self.strengths)
+
+    def after(self, state: Descent, candidate: Tail) -> Tail:
+        """Where the next sweep starts, in the hope that the candidate is accepted; the pass from it tells whether it was."""
+        if not self.settings.accelerate:
+            return candidate
+        hopeful = judged(state, candidate, jnp.asarray(-jnp.inf, state.objective.dtype), True)
+        return proposed(hopeful, self.settings.loss)
 
     def part(self, index: int) -> tuple[Array, Array | None]:
         """Values and mask of one block, made as long as the longest by rows of zeros, which stay zero."""
@@ -254,10 +277,7 @@ class _Passes:
         candidate, _ = self.over(state.factors, state.factors)
         reference = np.inf
         while True:
-            # Hope that the candidate is accepted, and learn in the pass from it whether it was.
-            hopeful = judged(state, candidate, jnp.asarray(-jnp.inf, state.objective.dtype), accelerate)
-            start = proposed(hopeful, self.settings.loss) if accelerate else candidate
-            following, objective = self.over(start, candidate)
+            following, objective = self.over(self.after(state, candidate), candidate)
             state = judged(state, candidate, objective, accelerate)
             trace.append(float(state.objective))
             made, after = len(trace), trace[-1]

@@ -7,8 +7,10 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "measures": ["Affinity", "ConcurrentChange", "WindowCorrelation", "affinity"],
         "bands": ["BandCoherence", "EnvelopeCorrelation", "PhaseLocking"],
+        "folding": ["communities", "graphs", "leiden", "louvain", "write_graph"],
         "dynamic_connectome": ["DynamicConnectome"],
         "factors": ["factorise"],
         "fit": ["DynamicConnectomeFit"],
+        "uncertainty": ["bootstrap_components"],
     },
 )

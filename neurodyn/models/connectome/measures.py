@@ -1,11 +1,12 @@
 """From a recording of units to the recording of their pairs."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import xarray as xr
 
-from neurodyn.errors import ModelError, RecordingError
+from neurodyn.errors import ModelError, NeurodynWarning, RecordingError
 from neurodyn.inference.affinity import concurrent_change, pairs_of, slopes, window_correlation
 from neurodyn.models.connectome.bands import BandCoherence, EnvelopeCorrelation, PhaseLocking
 from neurodyn.recording import check, make
@@ -190,14 +191,17 @@ def affinity(
         }
         of_trials = {"trial": recording["trial"].values, "trial_coords": columns}
     attrs = recording.attrs
-    return make(
-        found.reshape(*activity.shape[:-1], len(first)),
-        sampling_interval=float(attrs["sampling_interval"]),
-        time=recording["time"].values,
-        unit=[f"{labels[i]}{LINK}{labels[j]}" for i, j in zip(first, second, strict=True)],
-        unit_coords={"source": labels[first], "target": labels[second]},
-        **of_trials,
-        **{name: attrs.get(name, "") for name in ("modality", "subject", "session", "source")},
-        history=(*attrs.get("history", ()), f"affinity of pairs: {measure!r}"),
-        dtype=str(recording["activity"].dtype),
-    )
+    with warnings.catch_warnings():
+        # Pairs never seen together are no units that failed: a fit says how many there are.
+        warnings.simplefilter("ignore", NeurodynWarning)
+        return make(
+            found.reshape(*activity.shape[:-1], len(first)),
+            sampling_interval=float(attrs["sampling_interval"]),
+            time=recording["time"].values,
+            unit=[f"{labels[i]}{LINK}{labels[j]}" for i, j in zip(first, second, strict=True)],
+            unit_coords={"source": labels[first], "target": labels[second]},
+            **of_trials,
+            **{name: attrs.get(name, "") for name in ("modality", "subject", "session", "source")},
+            history=(*attrs.get("history", ()), f"affinity of pairs: {measure!r}"),
+            dtype=str(recording["activity"].dtype),
+        )

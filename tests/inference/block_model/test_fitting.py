@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.block_model.fitting import description_length, fit, fit_models, in_order
+from neurodyn.inference.block_model.fitting import description_length, fit, fit_models
 from neurodyn.inference.block_model.graph import read_graph
 from neurodyn.inference.block_model.hierarchy import fit_nested, nested_description_length
 from neurodyn.inference.block_model.moves import descend, gibbs_sweep, merge_best, split
 from neurodyn.inference.block_model.partitions import normalised_mutual_information as likeness
 from neurodyn.inference.block_model.posterior import sample
+from neurodyn.inference.block_model.search import in_order
 from neurodyn.inference.block_model.state import Blocks
 from neurodyn.inference.block_model.terms import graph_terms
 from neurodyn.simulate.block_graphs import planted_blocks
@@ -165,7 +166,7 @@ def test_models_are_ordered_by_their_description():
     )
     found = fit_models(planted.adjacency, key=0, weights=("exponential", "gaussian"), starts=1)
     lengths = [partition.description_length for partition in found.values()]
-    assert len(found) == 4
+    assert len(found) == 8
     assert lengths == sorted(lengths)
     assert next(iter(found)) == ("bernoulli", "gaussian")
     with pytest.raises(ModelError, match="'none'"):

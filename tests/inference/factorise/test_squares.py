@@ -1,11 +1,13 @@
 """Least squares: the sweeps are classic ones, recover planted factors, and what is masked does not matter."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from neurodyn.inference.factorise import fitting
 from neurodyn.inference.factorise.comparison import congruence, similarity
+from neurodyn.inference.factorise.contractions import rows_target
 from neurodyn.inference.factorise.core_consistency import core_consistency
 from neurodyn.inference.factorise.descent import descend
 from neurodyn.inference.factorise.fitting import fit
@@ -123,9 +125,18 @@ def test_a_batch_is_each_restart_alone(missing):
 def test_restarts_in_turns_are_those_side_by_side(monkeypatch):
     planted = planted_tensor((8, 9, 10), 3, key=2, missing=0.3)
     mask = np.isfinite(planted.values)
-    together = fit(planted.values, 3, mask=mask, key=5, restarts=2, max_sweeps=30)
+    together = fit(planted.values, 3, mask=mask, key=5, restarts=2, max_sweeps=30, tolerance=1e-12)
     monkeypatch.setattr(fitting, "BATCH_ENTRIES", 1)
-    in_turns = fit(planted.values, 3, mask=mask, key=5, restarts=2, max_sweeps=30)
+    heard = []
+
+    class Ear:
+        def update(self, fraction, text):
+            heard.append(fraction)
+
+    in_turns = fit(
+        planted.values, 3, mask=mask, key=5, restarts=2, max_sweeps=30, tolerance=1e-12, progress=Ear()
+    )
+    np.testing.assert_allclose(heard, np.arange(1, 7) / 6)
     for one, other in zip(together, in_turns, strict=True):
         np.testing.assert_allclose(one.objective, other.objective, rtol=1e-10)
 
@@ -144,6 +155,18 @@ def test_a_second_fit_of_the_same_shape_compiles_nothing_and_says_how_far_it_is(
     assert descend.cache_size() == before
     assert len(found.objective) == 33
     assert [round(33 * fraction) for fraction, _ in heard] == [10, 20, 30, 33]
+
+
+@pytest.mark.parametrize("tail", [(5,), (3, 7), (4, 3, 2), (2, 3, 40), (1, 9)])
+def test_a_target_is_the_product_with_the_whole_tail(tail):
+    rng = np.random.default_rng(0)
+    factors = [rng.random((2, size)) for size in tail]
+    entries = rng.random((6, *tail))
+    letters = "jkl"[: len(tail)]
+    inputs = ",".join(f"r{letter}" for letter in letters)
+    expected = np.einsum(f"i{letters},{inputs}->ri", entries, *factors)
+    found = rows_target(jnp.asarray(entries.reshape(6, -1)), tuple(map(jnp.asarray, factors)))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_permuting_a_mode_permutes_its_factor():
