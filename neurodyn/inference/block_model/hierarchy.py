@@ -238,7 +238,7 @@ def _split_further(
                 pending += [group, blocks.n_groups - 1]
                 break
     if value < first:
-        again = _with_levels_above(blocks, seed)
+        again = _with_levels_above(Blocks(terms, blocks.groups), seed)
         length = _value(terms, again)
         if length < value:
             levels, value = again, length
