@@ -88,7 +88,7 @@ def record(found: Sequence[Row]) -> list[dict[str, Any]]:
 
 def main() -> int:
     """Measure, print and write the page; exit status 1 where a bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Communities against Louvain and Leiden.")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--degree", type=float, nargs="+", default=list(measured.DEGREES))
     parser.add_argument("--mixing", type=float, nargs="+", default=list(measured.MIXINGS))
@@ -98,7 +98,7 @@ def main() -> int:
     chosen = measured.cells(tuple(asked.degree), tuple(asked.mixing), tuple(asked.exponent))
     found, why = rows(chosen, asked.seeds, lambda text: print(text, flush=True))
     lines = measured.judge(found, why, f"{len(chosen)} cells, {asked.seeds} seeds each")
-    curve = measured.judge_detectability(measured.detectability(5))
+    curve = measured.judge_detectability(measured.detectability(3))
     sizes = scaling(asked.sizes)
     for line in (*lines, *curve):
         print(show(line))

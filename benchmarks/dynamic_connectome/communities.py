@@ -93,7 +93,8 @@ def leiden(graphs: Sequence[np.ndarray], seed: int = 0) -> tuple[list[np.ndarray
     python = environments.ensure("leiden")
     with tempfile.TemporaryDirectory(prefix="neurodyn-bench-") as name:
         folder = pathlib.Path(name)
-        np.savez(folder / "graphs.npz", **{f"g{at}": graph for at, graph in enumerate(graphs)})
+        named: dict = {f"g{at}": graph for at, graph in enumerate(graphs)}
+        np.savez(folder / "graphs.npz", **named)
         arguments = [str(folder / "graphs.npz"), str(folder / "found.npz"), str(seed)]
         run_script(python, SCRIPTS / "run_leiden.py", arguments)
         with np.load(folder / "found.npz") as stored:
@@ -246,4 +247,4 @@ def judge_detectability(found: Sequence[Detected]) -> list[Line]:
 
 def measure_detectability(*, quick: bool) -> list[Line]:
     """The curve of planted blocks across the detectability limit."""
-    return judge_detectability(detectability(1 if quick else 5, (0.5, 1.5) if quick else DISTANCES))
+    return judge_detectability(detectability(1 if quick else 3, (0.5, 1.5) if quick else DISTANCES))
