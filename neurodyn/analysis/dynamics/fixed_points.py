@@ -1,5 +1,6 @@
 """Fixed points of recurrent dynamics, whether they attract, and how fast everything falls towards them."""
 
+import functools
 import itertools
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Complex, Float
 
-from neurodyn.analysis.dynamics.protocol import Dynamics, Rectified
+from neurodyn.analysis.dynamics.protocol import Dynamics, Rectified, compiled
 from neurodyn.errors import ModelError
 
 MOST_UNITS = 16
@@ -55,8 +56,11 @@ def jacobians(dynamics: Dynamics, states: Any, drive: Any = None) -> Float[np.nd
         One matrix per state.
     """
     given = jnp.zeros(dynamics.n_input) if drive is None else jnp.asarray(drive)
-    one = jax.jacfwd(lambda state: dynamics.step(state, given))
-    return np.asarray(jax.jit(jax.vmap(one))(jnp.asarray(states)))
+
+    def slopes(dynamics: Dynamics, states: Any) -> Any:
+        return jax.vmap(jax.jacfwd(lambda state: dynamics.step(state, given)))(states)
+
+    return np.asarray(compiled(dynamics, slopes)(jnp.asarray(states)))
 
 
 def spectrum(matrices: Float[np.ndarray, "point state state"]) -> Complex[np.ndarray, "point state"]:
@@ -144,26 +148,31 @@ def fixed_points(
     """
     given = jnp.zeros(dynamics.n_input) if drive is None else jnp.asarray(drive)
 
-    def moved(state: Any) -> Any:
+    def moved(dynamics: Dynamics, state: Any) -> Any:
         return dynamics.step(state, given) - state
 
-    def one(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
+    def one(dynamics: Dynamics, carry: tuple[Any, Any]) -> tuple[tuple[Any, Any], None]:
         state, damping = carry
-        error, slope = moved(state), jax.jacfwd(moved)(state)
+        move = functools.partial(moved, dynamics)
+        error, slope = move(state), jax.jacfwd(move)(state)
         normal = slope.T @ slope + damping * jnp.eye(state.shape[0])
         proposed = state - jnp.linalg.solve(normal, slope.T @ error)
-        better = jnp.square(moved(proposed)).sum() < jnp.square(error).sum()
+        better = jnp.square(move(proposed)).sum() < jnp.square(error).sum()
         damping = jnp.clip(jnp.where(better, damping / 4, damping * 8), 1e-8, 1e8)
         return (jnp.where(better, proposed, state), damping), None
 
-    @jax.jit
-    @jax.vmap
-    def search(state: Any) -> tuple[Any, Any]:
-        found = jax.lax.scan(one, (state, jnp.asarray(1e-2)), None, length=STEPS)[0][0]
-        speed = jnp.sqrt(jnp.square(moved(found)).sum() / jnp.square(1 + jnp.linalg.norm(found)))
-        return found, speed
+    def search(dynamics: Dynamics, states: Any) -> tuple[Any, Any]:
+        def from_one(state: Any) -> tuple[Any, Any]:
+            steps = jax.lax.scan(
+                lambda carry, _: one(dynamics, carry), (state, jnp.asarray(1e-2)), None, length=STEPS
+            )
+            found = steps[0][0]
+            distance = jnp.square(moved(dynamics, found)).sum()
+            return found, jnp.sqrt(distance / jnp.square(1 + jnp.linalg.norm(found)))
 
-    states, speeds = (np.asarray(x) for x in search(jnp.asarray(starts, jnp.float32)))
+        return jax.vmap(from_one)(states)
+
+    states, speeds = (np.asarray(x) for x in compiled(dynamics, search)(jnp.asarray(starts, jnp.float32)))
     kept: list[int] = []
     for i in np.argsort(speeds, kind="stable"):
         if not speeds[i] <= tolerance:
@@ -279,15 +288,14 @@ def growth_rates(
     states = jnp.asarray(starts, jnp.float32)
     drives = jnp.broadcast_to(given, (states.shape[0], dynamics.n_input))
 
-    @jax.jit
-    def distances(states: Any) -> Any:
+    def distances(dynamics: Dynamics, states: Any) -> Any:
         def one(state: Any, _: None) -> tuple[Any, Any]:
             state = dynamics.step(state, drives)
             return state, jnp.linalg.norm(state - point, axis=-1)
 
         return jax.lax.scan(one, states, None, length=n_steps)[1]
 
-    found = np.asarray(distances(states), np.float64)
+    found = np.asarray(compiled(dynamics, distances)(states), np.float64)
     last = np.maximum((found > SMALLEST).sum(axis=0) - 1, 0)
     middle, columns = last // 2, np.arange(found.shape[1])
     usable = last > middle

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from neurodyn.analysis.dynamics.protocol import ReadOut
+from neurodyn.analysis.dynamics.protocol import ReadOut, compiled
 from neurodyn.analysis.dynamics.residency import check_symbols
 from neurodyn.errors import ModelError
 
@@ -195,8 +195,7 @@ def _with_masks(
 ) -> tuple[Array, Array]:
     """Probability of leaving and occupancy of the target for every mask."""
 
-    @jax.jit
-    def run(masks: Array, starts: Array) -> tuple[Array, Array]:
+    def run(dynamics: ReadOut, masks: Array, starts: Array) -> tuple[Array, Array]:
         def with_mask(mask: Array) -> tuple[Array, Array]:
             def one(carry: tuple[Array, Array, Array], t: Array) -> tuple[tuple[Array, Array, Array], None]:
                 state, left, there = carry
@@ -211,4 +210,4 @@ def _with_masks(
 
         return jax.lax.map(with_mask, masks)
 
-    return run(jnp.asarray(masks), starts)
+    return compiled(dynamics, run)(jnp.asarray(masks), starts)

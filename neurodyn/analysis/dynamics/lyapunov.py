@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from neurodyn.analysis.dynamics.protocol import Dynamics
+from neurodyn.analysis.dynamics.protocol import Dynamics, compiled
 from neurodyn.errors import ModelError
 
 
@@ -69,8 +69,7 @@ def lyapunov_exponents(
         )
     frame = np.linalg.qr(np.random.default_rng(key).normal(size=(dynamics.n_state, n)))[0]
 
-    @jax.jit
-    def run(state: Array, frame: Array, drives: Array) -> Array:
+    def run(dynamics: Dynamics, state: Array, frame: Array, drives: Array) -> Array:
         def one(carry: tuple[Array, Array], drive: Array) -> tuple[tuple[Array, Array], Array]:
             state, frame = carry
             slope = jax.jacfwd(lambda h: dynamics.step(h, drive))(state)
@@ -80,7 +79,7 @@ def lyapunov_exponents(
         return jax.lax.scan(one, (state, frame), drives)[1]
 
     logs = np.asarray(
-        run(
+        compiled(dynamics, run)(
             jnp.asarray(state, jnp.float32), jnp.asarray(frame, jnp.float32), jnp.asarray(drives, jnp.float32)
         ),
         np.float64,

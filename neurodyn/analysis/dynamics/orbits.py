@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from neurodyn.analysis.dynamics.protocol import Dynamics, ReadOut, noisy_states
+from neurodyn.analysis.dynamics.protocol import Dynamics, ReadOut, compiled, noisy_states
 from neurodyn.errors import ModelError
 
 
@@ -125,7 +125,11 @@ def noise_curve(
         The curve.
     """
     first, second = jax.random.split(key)
-    scaled = jax.jit(lambda scale: _noisy(dynamics, first, second, scale, n_runs, n_steps, discard))
+
+    def at(dynamics: ReadOut, scale: Array) -> tuple[Array, Array, Array]:
+        return _noisy(dynamics, first, second, scale, n_runs, n_steps, discard)
+
+    scaled = compiled(dynamics, at)
     found = np.array([[float(x) for x in scaled(jnp.float32(scale))] for scale in scales])
     return NoiseCurve(np.asarray(scales, float), found[:, 0], found[:, 1], found[:, 2])
 

@@ -141,6 +141,43 @@ class Rectified:
         return dataclasses.replace(self, recurrent=weights, drive=inputs)
 
 
+def _flattened(network: Rectified) -> tuple[tuple[Any, ...], None]:
+    """Arrays of a network."""
+    return (network.recurrent, network.drive, network.readout, network.bias), None
+
+
+def _rebuilt(_: None, leaves: tuple[Any, ...]) -> Rectified:
+    """A network of arrays that may be abstract, so that nothing is checked."""
+    network = object.__new__(Rectified)
+    for field, leaf in zip(dataclasses.fields(Rectified), leaves, strict=True):
+        object.__setattr__(network, field.name, leaf)
+    return network
+
+
+jax.tree_util.register_pytree_node(Rectified, _flattened, _rebuilt)
+
+
+def compiled(dynamics: "Dynamics", function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function(dynamics, ...)`` compiled; a network's arrays are arguments of the program, not constants in it.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        The first argument.
+    function : callable
+        What to compile.
+
+    Returns
+    -------
+    callable
+        Of the other arguments.
+    """
+    if isinstance(dynamics, Rectified):
+        whole = jax.jit(function)
+        return lambda *arguments: whole(dynamics, *arguments)
+    return jax.jit(lambda *arguments: function(dynamics, *arguments))
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mapped:
     """Dynamics given as functions, for models that have no class of their own here.

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from neurodyn.analysis.dynamics.protocol import ReadOut
+from neurodyn.analysis.dynamics.protocol import ReadOut, compiled
 from neurodyn.errors import ModelError
 
 BOUNDS = (2.0, 8.0)
@@ -65,8 +65,7 @@ def residency(
     """
     points = jnp.asarray(states, jnp.float32)
 
-    @jax.jit
-    def some(points: Array, key: jax.Array) -> Array:
+    def some(dynamics: ReadOut, points: Array, key: jax.Array) -> Array:
         state = jnp.repeat(points, n_runs, axis=0)
         own = jnp.argmax(dynamics.logits(state), axis=-1)
 
@@ -83,10 +82,10 @@ def residency(
         return steps.reshape(-1, n_runs).mean(axis=1)
 
     size = min(max(AT_ONCE // n_runs, 1), len(points))
-    found = []
+    found, program = [], compiled(dynamics, some)
     for number, first in enumerate(range(0, len(points), size)):
         rows = jnp.minimum(jnp.arange(first, first + size), len(points) - 1)
-        found.append(np.asarray(some(points[rows], jax.random.fold_in(key, number))))
+        found.append(np.asarray(program(points[rows], jax.random.fold_in(key, number))))
     return np.concatenate(found)[: len(points)]
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from neurodyn.analysis.dynamics.protocol import ReadOut
+from neurodyn.analysis.dynamics.protocol import ReadOut, compiled
 from neurodyn.analysis.dynamics.residency import check_symbols
 from neurodyn.errors import ModelError
 
@@ -61,12 +61,11 @@ def adjoint_score(
         raise ModelError(f"no state is read as symbol {origin}; give states of longer noisy runs.")
     noise = jax.random.normal(key, (len(chosen), ahead, dynamics.n_input))
 
-    @jax.jit
-    def mean_slope(points: Array, noise: Array) -> Array:
+    def mean_slope(dynamics: ReadOut, points: Array, noise: Array) -> Array:
         slope = jax.grad(lambda h, x: _gap_later(dynamics, origin, target, h, x))
         return jax.vmap(slope)(points, noise).mean(axis=0)
 
-    return np.asarray(mean_slope(chosen, noise)) * np.asarray(points).std(axis=0)
+    return np.asarray(compiled(dynamics, mean_slope)(chosen, noise)) * np.asarray(points).std(axis=0)
 
 
 def noise_sensitivity(
@@ -98,12 +97,11 @@ def noise_sensitivity(
     points = jnp.asarray(states, jnp.float32)
     noise = jax.random.normal(key, (len(points), ahead, dynamics.n_input))
 
-    @jax.jit
-    def norms(points: Array, noise: Array) -> Array:
+    def norms(dynamics: ReadOut, points: Array, noise: Array) -> Array:
         slope = jax.grad(lambda h, x: _gap_later(dynamics, origin, target, h, x), argnums=1)
         return jnp.linalg.norm(jax.vmap(slope)(points, noise)[:, 0], axis=-1)
 
-    return np.asarray(norms(points, noise))
+    return np.asarray(compiled(dynamics, norms)(points, noise))
 
 
 def crossing_score(
