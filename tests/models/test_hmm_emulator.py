@@ -36,7 +36,7 @@ def trained():
     settings = Training(
         batch_size=128, learning_rate=2e-2, last=0.1, weight_decay=0.0, clip=0.9, betas=(0.9, 0.9)
     )
-    model = HMMEmulator(width=12, noise=8, steps=300, training=settings, particles=64, filters=4)
+    model = HMMEmulator(width=12, noise=8, steps=200, training=settings, particles=64, filters=4)
     return model.fit(data, key=1)
 
 

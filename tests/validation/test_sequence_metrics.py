@@ -38,13 +38,13 @@ def test_the_transitions_of_a_long_sample_are_those_of_the_chain():
 
 def test_two_samples_of_one_chain_are_at_the_floor_and_another_chain_is_not():
     chain = fully_connected()
-    target = chain.sample(10, n_trials=400, key=0).drop_vars("state")
+    target = chain.sample(40, n_trials=400, key=0).drop_vars("state")
     same = metrics.compare_sequences(
-        chain.sample(10, n_trials=400, key=1).drop_vars("state"), target, key=0, **OPTIONS
+        chain.sample(40, n_trials=400, key=1).drop_vars("state"), target, key=0, **OPTIONS
     )
     faster = SymbolChain(chain.initial, np.full((3, 3), 0.2) + 0.4 * np.eye(3), chain.emission)
     other = metrics.compare_sequences(
-        faster.sample(10, n_trials=400, key=1).drop_vars("state"), target, key=0, **OPTIONS
+        faster.sample(40, n_trials=400, key=1).drop_vars("state"), target, key=0, **OPTIONS
     )
     assert abs(float(same["divergence"])) < 4 * float(same["divergence_error"]) + 0.02
     assert float(other["divergence"]) > 5 * float(other["divergence_error"])
@@ -59,10 +59,10 @@ def test_two_samples_of_one_chain_are_at_the_floor_and_another_chain_is_not():
 def test_less_varied_sequences_fall_below_the_floor_of_the_distance_yet_differ():
     """Why the distance alone decides nothing: the most probable sequence is nearer than a second sample."""
     table = np.array([[0.8, 0.2], [0.2, 0.8]])
-    chain = SymbolChain(np.array([1.0, 0.0]), np.eye(2), table)
-    target = chain.sample(60, n_trials=400, key=0).drop_vars("state")
-    flat = sequences(np.zeros((400, 60), int))
-    found = metrics.compare_sequences(flat, target, key=0, **OPTIONS)
+    chain = SymbolChain(np.array([1.0, 0.0]), np.eye(2), np.c_[table, np.zeros(2)])
+    target = chain.sample(40, n_trials=400, key=0).drop_vars("state")
+    flat = sequences(np.zeros((400, 40), int))
+    found = metrics.compare_sequences(flat, target, key=0, **{**OPTIONS, "most": 20})
     assert float(found["distance"]) < float(found["distance_floor"])
     assert float(found["divergence"]) > 10 * float(found["divergence_error"])
 

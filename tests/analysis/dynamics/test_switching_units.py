@@ -68,7 +68,7 @@ def test_units_wired_to_kick_score_highest_each_in_its_direction():
 
 def test_silencing_the_kick_unit_traps_and_controls_do_not():
     flat = states().reshape(-1, REST)
-    found = silencing(switch(), [6], flat, 0, 1, key=KEY, n_runs=128, n_controls=100)
+    found = silencing(switch(), [6], flat, 0, 1, key=KEY, n_runs=64, n_controls=60)
     assert found.intact_leaves > 0.5
     assert found.leaves < 0.1
     assert found.verdict == "traps"
@@ -76,7 +76,7 @@ def test_silencing_the_kick_unit_traps_and_controls_do_not():
     assert (
         found.p_random < 0.06
     )  # the origin's own units, silenced, leave it at once; none is as strong a trap
-    nothing = silencing(switch(), [10], flat, 0, 1, key=KEY, n_runs=128, n_controls=20)
+    nothing = silencing(switch(), [10], flat, 0, 1, key=KEY, n_runs=64, n_controls=60)
     assert nothing.leaves == nothing.intact_leaves
     assert nothing.verdict == "nothing"
     assert nothing.p_random > 0.2
