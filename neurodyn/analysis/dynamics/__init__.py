@@ -9,7 +9,7 @@ from neurodyn.analysis.dynamics.fixed_points import (
     jacobians,
     spectrum,
 )
-from neurodyn.analysis.dynamics.interventions import Silencing, matched_set, silencing
+from neurodyn.analysis.dynamics.interventions import Silencing, Switching, matched_set, silencing, switching
 from neurodyn.analysis.dynamics.lyapunov import lyapunov_exponents
 from neurodyn.analysis.dynamics.orbits import NoiseCurve, Orbit, noise_curve, orbit
 from neurodyn.analysis.dynamics.protocol import (
@@ -38,6 +38,7 @@ __all__ = [
     "ReadOut",
     "Rectified",
     "Silencing",
+    "Switching",
     "Zones",
     "adjoint_score",
     "as_rates",
@@ -59,5 +60,6 @@ __all__ = [
     "rollout",
     "silencing",
     "spectrum",
+    "switching",
     "zones",
 ]

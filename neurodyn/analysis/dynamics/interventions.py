@@ -99,6 +99,77 @@ def matched_set(
     return np.array(found, int)
 
 
+class Switching(NamedTuple):
+    """How runs from one symbol fare.
+
+    Parameters
+    ----------
+    leaves : float
+        Probability that the symbol changes within the steps looked at.
+    occupancy : float
+        Share of these steps in which the target is read.
+    """
+
+    leaves: float
+    occupancy: float
+
+
+def switching(
+    dynamics: ReadOut,
+    states: Any,
+    origin: int,
+    target: int,
+    *,
+    key: jax.Array,
+    n_runs: int = 256,
+    n_steps: int = WITHIN,
+) -> Switching:
+    """Start from states read as the origin, and see how often it is left and the target reached.
+
+    With networks made by `Rectified.scaled`, the same states and the same key, this gives the curve of an intervention.
+
+    Parameters
+    ----------
+    dynamics : ReadOut
+        What moves, with a readout.
+    states : array
+        States of noisy runs (of the intact network), ``(point, state)``.
+    origin, target : int
+        Symbols.
+    key : jax.Array
+        Randomness.
+    n_runs, n_steps : int
+        Runs, and steps looked at.
+
+    Returns
+    -------
+    Switching
+        Probability of leaving, and occupancy of the target.
+
+    Raises
+    ------
+    ModelError
+        If no state is read as the origin.
+    """
+    starts = _starts(dynamics, states, origin, target, key, n_runs)
+    masks = np.ones((1, dynamics.n_state), np.float32)
+    leaves, occupancy = _with_masks(dynamics, masks, starts, origin, target, key, n_steps)
+    return Switching(float(leaves[0]), float(occupancy[0]))
+
+
+def _starts(
+    dynamics: ReadOut, states: Any, origin: int, target: int, key: jax.Array, n_runs: int
+) -> Float[Array, "run state"]:
+    """States read as the origin, drawn with replacement."""
+    check_symbols(dynamics, origin, target)
+    points = np.asarray(states, np.float32)
+    here = points[np.asarray(jnp.argmax(dynamics.logits(points), axis=-1)) == origin]
+    if not len(here):
+        raise ModelError(f"no state is read as symbol {origin}; give states of longer noisy runs.")
+    random = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
+    return jnp.asarray(here[random.integers(0, len(here), n_runs)])
+
+
 def silencing(
     dynamics: ReadOut,
     units: Any,
@@ -152,12 +223,9 @@ def silencing(
         raise ModelError(
             f"{len(chosen)} units of {n} are to be silenced; give 1 to {n // 2}, so that controls remain."
         )
+    starts = _starts(dynamics, states, origin, target, key, n_runs)
     points = np.asarray(states, np.float32)
-    here = points[np.asarray(jnp.argmax(dynamics.logits(points), axis=-1)) == origin]
-    if not len(here):
-        raise ModelError(f"no state is read as symbol {origin}; give states of longer noisy runs.")
-    random = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
-    starts = jnp.asarray(here[random.integers(0, len(here), n_runs)])
+    random = np.random.default_rng([*np.asarray(jax.random.key_data(key)).ravel().tolist(), 1])
     zero = dynamics.logits(jnp.zeros(n))
     weights = np.asarray(jax.vmap(dynamics.logits)(jnp.eye(n)) - zero)
     readout = (weights[:, target] - weights[:, origin]) * points.std(axis=0)

@@ -21,6 +21,7 @@ from neurodyn.analysis.dynamics import (
     presynaptic_score,
     residency,
     silencing,
+    switching,
     zones,
 )
 from neurodyn.errors import ModelError
@@ -92,6 +93,13 @@ def test_weakening_the_noise_of_a_unit_is_an_intervention_on_its_input_alone():
     assert (weaker.drive[6] == 0).all()
     flat = np.asarray(noisy_states(weaker, KEY, 40, 60, discard=30)).reshape(-1, REST)
     assert flat[:, 6].max() == 0
+    intact = states().reshape(-1, REST)
+    curve = [
+        switching(switch().scaled([6], drive=factor), intact, 0, 1, key=KEY, n_runs=64)
+        for factor in (0.0, 0.5, 1.0, 2.0)
+    ]
+    assert (np.diff([one.leaves for one in curve]) >= 0).all()
+    assert curve[0].occupancy < 0.1 < curve[2].occupancy
     with pytest.raises(ModelError, match="there are 0 to 23"):
         switch().scaled([24])
 
