@@ -55,10 +55,9 @@ def _one_sequence(
 ) -> Filtered:
     """Filter one sequence; every step's noise depends on the key and its number alone."""
     n_time = symbols.shape[0]
-    readout = parameters["readout"]
 
     def chances(hidden: Array) -> Array:
-        return jax.nn.softmax(hidden @ readout.T)
+        return jax.nn.softmax(network.logits(parameters, hidden))
 
     def onward(hidden: Array, t: Array) -> Array:
         noise = jax.random.normal(jax.random.fold_in(key, 2 * t), (particles, network.noise))

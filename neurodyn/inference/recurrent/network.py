@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 Parameters = dict[str, Array]
+GAIN = 4.0  # of the logits before training; from 1 they stay too soft, and symbols change too often
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Network:
         Returns
         -------
         dict
-            ``input`` (unit, noise), ``recurrent`` (unit, unit), ``readout`` (symbol, unit), and ``bias`` (unit,).
+            ``input`` (unit, noise), ``recurrent`` (unit, unit), ``readout`` (symbol, unit), ``bias`` (unit,), and
+            ``log_gain``: the logits are exp of it times C h, so that their sharpness is one direction of training.
         """
         shapes: dict[str, tuple[int, ...]] = {
             "input": (self.width, self.noise),
@@ -71,10 +73,11 @@ class Network:
         if self.bias:
             shapes["bias"] = (self.width,)
         bound = 1 / np.sqrt(self.width)
-        return {
+        found = {
             name: jax.random.uniform(jax.random.fold_in(key, number), shape, minval=-bound, maxval=bound)
             for number, (name, shape) in enumerate(shapes.items())
         }
+        return {**found, "log_gain": jnp.log(jnp.asarray(GAIN))}
 
     def step(
         self, parameters: Parameters, hidden: Float[Array, "*batch unit"], noise: Float[Array, "*batch noise"]
@@ -133,7 +136,8 @@ class Network:
 
     def logits(self, parameters: Parameters, hidden: Float[Array, "*batch unit"]) -> Array:
         """Logits of the symbols, ``(..., symbol)``."""
-        return hidden @ parameters["readout"].T
+        gain = jnp.exp(parameters["log_gain"]) if "log_gain" in parameters else 1.0
+        return gain * (hidden @ parameters["readout"].T)
 
     def generate(
         self,

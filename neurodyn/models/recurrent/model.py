@@ -80,6 +80,8 @@ class HMMEmulator(Model):
     (`neurodyn.simulate.symbol_chains.state_recording`). Stretches without gaps are cut into windows of equal length;
     what is left over is counted in `provenance`.
 
+    In training the logits are multiplied by a gain that starts at 4 and is learnt; the fit's ``readout`` contains it.
+
     Options of `fit`: ``restarts`` (1; the one with the lowest last loss is kept), ``progress``, ``checkpoint`` (a path),
     ``checkpoint_seconds`` (60).
 
@@ -227,9 +229,9 @@ def _labelled(recording: xr.Dataset, best: Result, names: list[str]) -> xr.Datas
         "readout": ("category", "hidden"),
         "bias": ("hidden",),
     }
-    variables: dict[str, Any] = {
-        name: (dims[name], np.asarray(leaf)) for name, leaf in best.parameters.items()
-    }
+    leaves = {name: np.asarray(leaf) for name, leaf in best.parameters.items()}
+    leaves["readout"] = leaves["readout"] * np.exp(leaves.pop("log_gain"))
+    variables: dict[str, Any] = {name: (dims[name], leaf) for name, leaf in leaves.items()}
     variables["loss_part"] = (("evaluation", "part"), best.parts)
     variables["epoch"] = ("evaluation", best.evaluated)
     return unit_parameters(recording, variables).assign_coords(part=list(best.names), category=names)
