@@ -124,6 +124,7 @@ def rnn_emulation_lines(full: bool) -> dict[str, Action]:
         "cyclic": line("rnn_emulation.emulate", "measure_case", "cyclic"),
         "real_states": line("rnn_emulation.real", "measure_states"),
         "held_out": line("rnn_emulation.real", "measure_held_out"),
+        "bias": line("rnn_emulation.emulate", "measure_bias"),
         "power": line("rnn_emulation.emulate", "measure_power"),
         "paper": line("rnn_emulation.emulate", "measure_paper"),
         "decay": line("rnn_emulation.mechanism", "measure_decay"),

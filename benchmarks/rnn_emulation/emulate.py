@@ -17,6 +17,7 @@ from benchmarks.rnn_emulation.cases import (
     plateau,
 )
 from neurodyn.models.recurrent import HMMEmulatorFit
+from neurodyn.simulate.symbol_chains import SymbolChain, linear_chain
 from neurodyn.validation import metrics
 
 DRAWS = 24
@@ -167,3 +168,54 @@ def measure_large(*, quick: bool) -> list[Line]:
     found = lines_of("M=3 at batch 4096", [scores(generated(fit, case.steps, quick), target, quick)], [fit])
     minutes = at_most("M=3 at batch 4096: minutes", fit.trace.seconds / 60, 60.0)
     return [*found[:-1], minutes]
+
+
+def measure_bias(*, quick: bool) -> list[Line]:
+    """Both losses at the target and at two chains near it: without the rare symbol, and with rarer changes."""
+    import dataclasses
+
+    import jax.numpy as jnp
+
+    from neurodyn.inference.sinkhorn import independent_divergence, sinkhorn_divergence
+
+    chain, steps, draws = linear_chain(3), 30, 4 if quick else 20
+    size = QUICK_BATCH if quick else BATCH
+    common = chain.emission * np.array([1, 0, 1])
+    slower = chain.transition * np.where(np.eye(3), 0, 0.6)
+    family = {
+        "target": chain,
+        "no rare symbol": dataclasses.replace(chain, emission=common / common.sum(1, keepdims=True)),
+        "changes x .6": dataclasses.replace(chain, transition=slower + np.diag(1 - slower.sum(1))),
+    }
+
+    def flat(one: SymbolChain, key: int) -> jnp.ndarray:
+        return jnp.asarray(np.eye(3, dtype=np.float32)[one.draw(size, steps, key=key)[0]].reshape(size, -1))
+
+    found: dict[str, tuple[float, float, float]] = {}
+    for name, one in family.items():
+        published, independent = [], []
+        for k in range(draws):
+            x, other = flat(one, 4 * k), flat(one, 4 * k + 1)
+            y, second = flat(chain, 4 * k + 2), flat(chain, 4 * k + 3)
+            published.append(float(sinkhorn_divergence(x, y, steps=steps)))
+            independent.append(float(independent_divergence(x, other, y, second, steps=steps)))
+        error = float(np.std(independent, ddof=1) / np.sqrt(draws))
+        found[name] = float(np.mean(published)), float(np.mean(independent)), error
+    lines = [
+        Line(
+            f"losses at batch {size}, {name}: published, independent",
+            f"{published:.3f}, {independent:.3f}",
+            note=f"se of the independent one {error:.3f}",
+        )
+        for name, (published, independent, error) in found.items()
+    ]
+    _, at_target, error = found["target"]
+    lines.append(
+        Line(
+            "the independent loss is zero at the target, in standard errors",
+            f"{at_target / error:.1f}",
+            "within 3",
+            HOLDS if abs(at_target) <= 3 * error else SHORT,
+        )
+    )
+    return lines
