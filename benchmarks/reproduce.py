@@ -2,7 +2,7 @@
 
     python benchmarks/reproduce.py SYSTEM [--quick] [--full] [--only LINE ...]
 
-with SYSTEM one of hmm, switching-glm, predictive-coding, langevin-flow, dynamic-connectome.
+with SYSTEM one of hmm, switching-glm, predictive-coding, langevin-flow, dynamic-connectome, rnn-emulation.
 
 `QUICK=1` in the environment means `--quick`: a reduced version, and every line it prints says so. `--full` has no
 limit of time and resumes: a line already measured at this commit is taken from `results/`. The exit status is 1
@@ -134,12 +134,33 @@ def dynamic_connectome_lines(full: bool) -> dict[str, Action]:
     }
 
 
+def rnn_emulation_lines(full: bool) -> dict[str, Action]:
+    """The lines of systems/rnn-emulation: speed, networks for every target, a real recording, and how they switch."""
+    del full
+    return {
+        "speed": line("rnn_emulation.speed"),
+        "linear_3": line("rnn_emulation.emulate", "measure_case", "linear_3"),
+        "fully": line("rnn_emulation.emulate", "measure_case", "fully"),
+        "cyclic": line("rnn_emulation.emulate", "measure_case", "cyclic"),
+        "real_states": line("rnn_emulation.real", "measure_states"),
+        "held_out": line("rnn_emulation.real", "measure_held_out"),
+        "bias": line("rnn_emulation.emulate", "measure_bias"),
+        "power": line("rnn_emulation.emulate", "measure_power"),
+        "paper": line("rnn_emulation.emulate", "measure_paper"),
+        "decay": line("rnn_emulation.mechanism", "measure_decay"),
+        "kicks": line("rnn_emulation.mechanism", "measure_kicks"),
+        "zones": line("rnn_emulation.mechanism", "measure_zones"),
+        "large": line("rnn_emulation.emulate", "measure_large"),
+    }
+
+
 SYSTEMS = {
     "hmm": hmm_lines,
     "switching-glm": switching_glm_lines,
     "predictive-coding": predictive_coding_lines,
     "langevin-flow": langevin_flow_lines,
     "dynamic-connectome": dynamic_connectome_lines,
+    "rnn-emulation": rnn_emulation_lines,
 }
 # Lines that time nothing but themselves run two at a time, each in a process of its own, after the others; long first.
 SIDE_BY_SIDE = {
@@ -178,6 +199,7 @@ SIDE_BY_SIDE = {
         "equality",
         "alignment",
     ),
+    "rnn-emulation": (),
     "predictive-coding": ("recovery", "signal", "human", "mouse", "golden"),
 }
 

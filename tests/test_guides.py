@@ -20,6 +20,7 @@ READER_PAGES = (
     "docs/guides/predictive-coding.md",
     "docs/guides/sequential-autoencoders.md",
     "docs/guides/dynamic-connectomes.md",
+    "docs/guides/emulating-states.md",
 )
 
 

@@ -4,6 +4,7 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
+    submodules=["dynamics"],
     submod_attrs={
         "alignment": ["alignment_to_labels", "normalised_mutual_information"],
         "connectivity": ["functional_connectivity", "state_connectivity", "unit_order"],

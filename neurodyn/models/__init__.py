@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "ConfoundRegression",
             "HighPass",
         ],
+        "recurrent": ["HMMEmulator", "HMMEmulatorFit"],
         "registry": ["create"],
         "storage": ["load"],
         "vae": ["SequentialVAE", "SequentialVAEFit"],

@@ -16,6 +16,7 @@ BUILT_IN = {
     "switching_glm": "neurodyn.models.glm:SwitchingGLM",
     "predictive_coding": "neurodyn.models.predictive_coding:PredictiveCodingNetwork",
     "sequential_vae": "neurodyn.models.vae:SequentialVAE",
+    "hmm_emulator": "neurodyn.models.recurrent:HMMEmulator",
     "poisson_lds": "neurodyn.models.linear_dynamics:PoissonLDS",
     "dynamic_connectome": "neurodyn.models.connectome:DynamicConnectome",
     "mean": "neurodyn.models.baselines:Mean",

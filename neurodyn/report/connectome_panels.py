@@ -76,7 +76,9 @@ def draw_course(
     axes: "Axes", time: np.ndarray, course: np.ndarray, colour: str, top: float, events: np.ndarray | None
 ) -> None:
     """The course of one animal, over shaded events; grey where it was not observed."""
-    shades: list[tuple[np.ndarray, dict[str, Any]]] = [(~np.isfinite(course), {"color": MISSING, "gid": "missing"})]
+    shades: list[tuple[np.ndarray, dict[str, Any]]] = [
+        (~np.isfinite(course), {"color": MISSING, "gid": "missing"})
+    ]
     if events is not None:
         shades.append((np.nan_to_num(events) > 0.5, {"color": NULL, "alpha": 0.28, "gid": "events"}))
     for on, look in shades:

@@ -128,6 +128,36 @@ def autoencoder() -> Model:
     )
 
 
+def symbols() -> xr.Dataset:
+    """Two symbols of lasting states, some of them missing, and a ragged end."""
+    from neurodyn.simulate.symbol_chains import SymbolChain
+
+    table = np.array([[0.9, 0.1], [0.1, 0.9]])
+    found = SymbolChain(np.full(2, 0.5), table, table).sample(N_TIME, n_trials=N_TRIALS, key=0)
+    found = found.drop_vars("state")
+    missing = np.random.default_rng(1).uniform(size=found["activity"].shape) < 0.04
+    missing[2, -6:] = True
+    n_bins = np.full(N_TRIALS, N_TIME)
+    n_bins[2] = N_TIME - 6
+    return recording.hide(found, missing).assign_coords(n_bins=("trial", n_bins))
+
+
+def emulator() -> Model:
+    """A small network, briefly trained, with few particles."""
+    from neurodyn.inference.training import Training
+
+    return registry.create(
+        "hmm_emulator",
+        width=8,
+        noise=4,
+        window=6,
+        steps=6,
+        training=Training(batch_size=16, warm_up=2, average=0.0),
+        particles=16,
+        filters=2,
+    )
+
+
 EXAMPLES: dict[str, Example] = {
     "mean": Example(lambda: registry.create("mean"), counts),
     "persistence": Example(lambda: registry.create("persistence", max_lag=5), continuous),
@@ -180,6 +210,9 @@ EXAMPLES: dict[str, Example] = {
         tolerance=2e-3,
     ),
     "sequential_vae": Example(autoencoder, single_precision_counts, tolerance=2e-3, monotone=False),
+    "hmm_emulator": Example(
+        emulator, symbols, reference="past", unit_count=1, tolerance=2e-4, monotone=False
+    ),
     "poisson_lds": Example(
         lambda: registry.create("poisson_lds", n_latents=2),
         single_precision_counts,

@@ -11,6 +11,7 @@ import xarray as xr
 
 import neurodyn
 from neurodyn import recording
+from neurodyn.analysis.dynamics import fixed_points, rollout
 from neurodyn.errors import ModelError, NeurodynWarning, NotApplicable, RecordingError
 from neurodyn.inference.vae.potentials import CoupledChannels, NoPotential
 from neurodyn.models.vae import (
@@ -163,6 +164,16 @@ def test_latents_are_inferred_and_data_simulated_where_the_decoder_sees_the_late
     drawn = fit.simulate(15, n_trials=200, key=0)
     assert drawn["activity"].shape == (200, 15, 3)
     np.testing.assert_allclose(drawn["activity"].mean(("trial", "time")), 1.0, atol=0.5)
+    dynamics = fit.dynamics()
+    assert (dynamics.n_state, dynamics.n_input) == (4, 2)
+    first, second = jax.random.split(jax.random.key(0))
+    start, push = jax.random.normal(first, (3, 4)), jax.random.normal(second, (3, 6, 2))
+    prior = fit.network.latent.prior(fit.network_parameters["latent"], 3, 7, jax.random.key(0))
+    np.testing.assert_allclose(
+        rollout(dynamics, start, push.swapaxes(0, 1)).swapaxes(0, 1), prior[:, 1:], atol=1e-5
+    )
+    found = fixed_points(dynamics, start)
+    np.testing.assert_allclose(dynamics.step(found.state, np.zeros(2)), found.state, atol=1e-3)
     beside = tiny().fit(data, key=0)
     with pytest.raises(NotApplicable, match="reads_encoder=False"):
         beside.simulate(5, key=0)

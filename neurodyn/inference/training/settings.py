@@ -23,10 +23,12 @@ class Training:
     learning_rate : float
         Largest step size.
     schedule : {"cosine", "constant", "plateau"}
-        ``"cosine"`` falls to a hundredth over the epochs; ``"plateau"`` is multiplied by `plateau_factor` whenever the
+        ``"cosine"`` falls to `last` of it over the epochs; ``"plateau"`` is multiplied by `plateau_factor` whenever the
         held-out score has not improved for `plateau_patience` evaluations.
     warm_up : int
         Steps over which the step size rises from zero.
+    last : float
+        As above.
     plateau_factor, plateau_patience
         As above.
     weight_decay : float
@@ -35,6 +37,8 @@ class Training:
         As above; 0: at once.
     clip : float
         Largest norm of a gradient.
+    betas : tuple of float
+        Decay of Adam's averages of the gradient and of its square.
     average : float
         Decay of the exponential moving average of the parameters, which are what is evaluated and kept; 0: none.
     patience : int
@@ -67,11 +71,13 @@ class Training:
     learning_rate: float = 3e-3
     schedule: str = "cosine"
     warm_up: int = 20
+    last: float = 0.01
     plateau_factor: float = 0.95
     plateau_patience: int = 10
     weight_decay: float = 1.0
     decay_ramp: int = 0
     clip: float = 5.0
+    betas: tuple[float, float] = (0.9, 0.999)
     average: float = 0.99
     patience: int = 0
     evaluate_every: int = 2
@@ -102,10 +108,17 @@ class Training:
             ("clip", 0, float("inf")),
             ("average", 0, 1),
             ("plateau_factor", 0, 1),
+            ("last", 0, 1),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise ModelError(f"Training: {name} is {value!r}; it must be between {low} and {high}.")
+        if not (
+            isinstance(self.betas, tuple)
+            and len(self.betas) == 2
+            and all(0 <= beta < 1 for beta in self.betas)
+        ):
+            raise ModelError(f"Training: betas is {self.betas!r}; it must be two numbers from 0 to below 1.")
         if self.schedule not in SCHEDULES:
             raise ModelError(
                 f"Training: schedule is {self.schedule!r}; choose one of {', '.join(SCHEDULES)}."
@@ -136,7 +149,8 @@ class Training:
         rising = jnp.minimum((step + 1) / max(self.warm_up, 1), 1.0) if self.warm_up else 1.0
         if self.schedule == "cosine":
             share = jnp.clip(step / jnp.maximum(total, 1), 0, 1)
-            return self.learning_rate * rising * (0.01 + 0.99 * 0.5 * (1 + jnp.cos(jnp.pi * share)))
+            falling = self.last + (1 - self.last) * 0.5 * (1 + jnp.cos(jnp.pi * share))
+            return self.learning_rate * rising * falling
         return self.learning_rate * rising * shrunk
 
     def decay(self, epoch: Array) -> Array:

@@ -122,7 +122,7 @@ def optimiser(settings: Training) -> optax.GradientTransformation:
     """Clipping and Adam's direction; step size and decay are applied outside."""
     return optax.chain(
         optax.clip_by_global_norm(settings.clip if settings.clip > 0 else float("inf")),
-        optax.scale_by_adam(),
+        optax.scale_by_adam(b1=settings.betas[0], b2=settings.betas[1]),
     )
 
 

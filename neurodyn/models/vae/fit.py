@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from neurodyn.analysis.dynamics import Mapped
 from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.inference.compilation import light_jit
 from neurodyn.inference.random import key_words
@@ -97,6 +98,39 @@ class SequentialVAEFit(HasInfer, HasSimulate):
     def network_parameters(self) -> dict[str, Any]:
         """The network's parameters as nested dictionaries of arrays."""
         return from_dataset(self.parameters)
+
+    def dynamics(self) -> Mapped:
+        """The latent dynamics as `neurodyn.analysis.dynamics` takes them; noise of one is the prior's innovation.
+
+        Returns
+        -------
+        Mapped
+            Their step.
+
+        Raises
+        ------
+        NotApplicable
+            If the decoder does not see the latent.
+        """
+        network = self.network
+        if not network.uses_latent:
+            raise NotApplicable(
+                "this sequential VAE leaves the latent out (ablate='latent'); it has no dynamics."
+            )
+        latent = network.latent
+        tree = jax.tree.map(jnp.asarray, self.network_parameters["latent"]["dynamics"])
+        prepared = latent.prepare(tree)
+        scale = latent.deviation(prepared)
+
+        def step(state: Any, drive: Any) -> jax.Array:
+            state, drive = jnp.asarray(state), scale * jnp.asarray(drive)
+            lead = jnp.broadcast_shapes(state.shape[:-1], drive.shape[:-1])
+            rows = [
+                jnp.broadcast_to(x, (*lead, x.shape[-1])).reshape(-1, x.shape[-1]) for x in (state, drive)
+            ]
+            return latent.step(prepared, *rows).reshape(*lead, -1)
+
+        return Mapped(step, latent.n_state, latent.n_innovation)
 
     def _predict(
         self, recording: xr.Dataset, *, mode: str, horizon: int, key: jax.Array | None

@@ -23,6 +23,12 @@ from neurodyn.validation.metrics.functions import (
     r2,
 )
 from neurodyn.validation.metrics.rates import bits_per_spike_by_unit, rate_r2
+from neurodyn.validation.metrics.sequences import (
+    compare_sequences,
+    sequence_distance,
+    sequence_divergence,
+    sequence_statistics,
+)
 from neurodyn.validation.metrics.states import state_agreement
 from neurodyn.validation.metrics.table import METRICS, automatic, get
 
@@ -35,6 +41,7 @@ __all__ = [
     "automatic",
     "bits_per_spike",
     "bits_per_spike_by_unit",
+    "compare_sequences",
     "connectivity_by_state",
     "connectivity_match",
     "evaluation",
@@ -48,5 +55,8 @@ __all__ = [
     "persistence",
     "r2",
     "rate_r2",
+    "sequence_distance",
+    "sequence_divergence",
+    "sequence_statistics",
     "state_agreement",
 ]

@@ -253,9 +253,17 @@ def test_more_devices_than_there_are_is_refused():
         run(dataclasses.replace(SHORT, batch_size=64, devices=64))
 
 
+def test_the_step_size_falls_to_the_share_asked_for():
+    settings = Training(learning_rate=0.1, warm_up=0, last=0.2)
+    assert float(settings.step_size(jnp.asarray(0), jnp.asarray(100), jnp.ones(()))) == pytest.approx(0.1)
+    assert float(settings.step_size(jnp.asarray(100), jnp.asarray(100), jnp.ones(()))) == pytest.approx(0.02)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"betas": (0.9, 1.0)}, "betas"),
+        ({"last": -0.1}, "last"),
         ({"epochs": 0}, "epochs is 0"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0"),
         ({"schedule": "sine"}, "schedule is 'sine'"),

@@ -1,0 +1,1 @@
+"""The claims of the page on networks that emulate hidden Markov models."""

@@ -1,0 +1,107 @@
+"""Targets, networks as they are trained for every line, and fits that lines share."""
+
+import dataclasses
+import hashlib
+import pathlib
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from benchmarks.measure import ROOT
+from neurodyn.models import HMMEmulator
+from neurodyn.models.recurrent import HMMEmulatorFit, Training
+from neurodyn.recording import fingerprint
+from neurodyn.simulate.symbol_chains import SymbolChain, cyclic, fully_connected, linear_chain
+
+FITS = ROOT / "results" / "rnn-emulation" / "fits"
+SEEDS = 3
+SEQUENCES, MEASURED = 10_240, 30_720
+STEPS, QUICK_STEPS = 1000, 60
+BATCH, QUICK_BATCH = 1024, 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A target, how long its sequences are, and where gradients are clipped."""
+
+    name: str
+    chain: SymbolChain
+    steps: int
+    clip: float
+
+    def recording(self, n_trials: int, key: int) -> xr.Dataset:
+        """Sequences of the target."""
+        return self.chain.sample(self.steps, n_trials=n_trials, key=key).drop_vars("state")
+
+
+def cases() -> dict[str, Case]:
+    """Targets by name."""
+    lengths = {2: 100, 3: 30, 4: 30, 5: 40}
+    chains = {f"linear_{m}": Case(f"linear chain M={m}", linear_chain(m), t, 0.9) for m, t in lengths.items()}
+    return {
+        **chains,
+        "fully": Case("fully connected M=3", fully_connected(), 30, 0.3),
+        "cyclic": Case("cyclic M=4", cyclic(), 40, 0.3),
+    }
+
+
+def settings(clip: float, quick: bool) -> Training:
+    """Training at batch 1024, or the reduced one."""
+    return Training(
+        batch_size=QUICK_BATCH if quick else BATCH,
+        learning_rate=3e-3,
+        last=0.1,
+        weight_decay=0.0,
+        clip=clip,
+        betas=(0.9, 0.9),
+        average=0.98,
+    )
+
+
+def emulator(clip: float, quick: bool, **changes: Any) -> HMMEmulator:
+    """Width 150 and noise of 100 dimensions, as the page has it."""
+    fields = {"steps": QUICK_STEPS if quick else STEPS, "training": settings(clip, quick), **changes}
+    return HMMEmulator(**fields)
+
+
+def trained(model: HMMEmulator, recording: xr.Dataset, seed: int) -> HMMEmulatorFit:
+    """A fit, stored with the results so that several lines measure the same network."""
+    import neurodyn
+
+    words = f"{model!r} {fingerprint(recording)} {seed}"
+    path: pathlib.Path = FITS / f"{hashlib.sha256(words.encode()).hexdigest()[:20]}.nc"
+    if path.is_file():
+        found = neurodyn.load(path)
+        if isinstance(found, HMMEmulatorFit):
+            return found
+    FITS.mkdir(parents=True, exist_ok=True)
+    fit = model.fit(recording, key=seed, checkpoint=path.with_suffix(".part.npz"))
+    fit.save(path)
+    if not isinstance(fit, HMMEmulatorFit):
+        raise TypeError(f"a fit of {model.name} is a {type(fit).__name__}")
+    return fit
+
+
+def case_fit(case: Case, seed: int, quick: bool, **changes: Any) -> HMMEmulatorFit:
+    """Network of one seed, on sequences of its own."""
+    model = emulator(case.clip, quick, **changes)
+    return trained(model, case.recording(2048 if quick else SEQUENCES, key=100 + seed), seed)
+
+
+def generated(fit: HMMEmulatorFit, case_steps: int, quick: bool, key: int = 7) -> xr.Dataset:
+    """Fresh sequences of a network, at least 30,000 of them."""
+    return fit.simulate(case_steps, n_trials=4096 if quick else MEASURED, key=key, hidden=False)
+
+
+def listed(values: Any, digits: int = 3) -> str:
+    """Every seed's figure."""
+    return ", ".join(f"{float(value):.{digits}f}" for value in np.ravel(values))
+
+
+def plateau(fit: HMMEmulatorFit) -> int:
+    """Steps until half of the way from the first to the last loss was gone."""
+    losses = fit.parameters["loss_part"].sum("part").values[1:]
+    halfway = (losses[0] + losses[-1]) / 2
+    per = int(fit.model.steps) / max(len(losses), 1)  # type: ignore[attr-defined]
+    return int((np.argmax(losses < halfway) + 1) * per) if (losses < halfway).any() else -1

@@ -1,0 +1,7 @@
+"""Recurrent networks driven by noise that emit symbols: steps, training objective, particle filter."""
+
+from neurodyn.inference.recurrent.filtering import Filtered, filter_symbols
+from neurodyn.inference.recurrent.network import Network, fast_key
+from neurodyn.inference.recurrent.objective import LOSSES, Objective, Sequences
+
+__all__ = ["LOSSES", "Filtered", "Network", "Objective", "Sequences", "fast_key", "filter_symbols"]
