@@ -42,7 +42,7 @@ def measure_decay(*, quick: bool) -> list[Line]:
         rates.append(growth_rates(dynamics, starts, n_steps=300).max())
         drives = random.normal(size=(300, dynamics.n_input))
         exponents.append(lyapunov_exponents(dynamics, states[-1, 0], drives, count=1, discard=50)[0])
-        curve = noise_curve(dynamics, (0.5, 1.0, 2.0), key=jax.random.key(seed))
+        curve = noise_curve(dynamics, (0.3, 1.0, 3.7), key=jax.random.key(seed))
         off.append(np.abs(curve.radius / (curve.scale * curve.radius[1]) - 1).max())
         turns.append(curve.leading[1])
     return [

@@ -14,7 +14,13 @@ from neurodyn.errors import ModelError
 
 @runtime_checkable
 class Dynamics(Protocol):
-    """Recurrent dynamics, whatever made them; analyses that draw noise draw the input from N(0, I)."""
+    """Recurrent dynamics, whatever made them; analyses that draw noise draw the input from N(0, I).
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Of the class that follows the protocol, which is not made itself.
+    """
 
     @property
     def n_state(self) -> int:
@@ -27,7 +33,20 @@ class Dynamics(Protocol):
         ...
 
     def step(self, state: Any, drive: Any, /) -> Any:
-        """Next state, ``(..., state)``, from the state before and the input of the step, ``(..., input)``."""
+        """Next state.
+
+        Parameters
+        ----------
+        state : array
+            State before, ``(..., state)``.
+        drive : array
+            Input of the step, ``(..., input)``.
+
+        Returns
+        -------
+        array
+            State, ``(..., state)``.
+        """
         ...
 
 
@@ -36,7 +55,18 @@ class ReadOut(Dynamics, Protocol):
     """Dynamics whose states are read out as logits of symbols."""
 
     def logits(self, state: Any, /) -> Any:
-        """Logits, ``(..., symbol)``."""
+        """Logits of the symbols.
+
+        Parameters
+        ----------
+        state : array
+            ``(..., state)``.
+
+        Returns
+        -------
+        array
+            ``(..., symbol)``.
+        """
         ...
 
 
@@ -99,7 +129,20 @@ class Rectified:
         return int(np.shape(self.drive)[1])
 
     def step(self, state: Any, drive: Any) -> Array:
-        """Next state."""
+        """Next state.
+
+        Parameters
+        ----------
+        state : array
+            State before, ``(..., state)``.
+        drive : array
+            Input of the step, ``(..., input)``.
+
+        Returns
+        -------
+        array
+            State, ``(..., state)``.
+        """
         before = (
             jnp.asarray(state) @ jnp.asarray(self.recurrent).T
             + jnp.asarray(drive) @ jnp.asarray(self.drive).T
@@ -107,7 +150,18 @@ class Rectified:
         return jax.nn.relu(before if self.bias is None else before + jnp.asarray(self.bias))
 
     def logits(self, state: Any) -> Array:
-        """Logits of the symbols."""
+        """Logits of the symbols.
+
+        Parameters
+        ----------
+        state : array
+            ``(..., state)``.
+
+        Returns
+        -------
+        array
+            ``(..., symbol)``.
+        """
         return jnp.asarray(state) @ jnp.asarray(self.readout).T
 
     def scaled(self, units: Any, *, recurrent: float = 1.0, drive: float = 1.0) -> "Rectified":
@@ -205,11 +259,34 @@ class Mapped:
     read: Callable[[Any], Any] | None = None
 
     def step(self, state: Any, drive: Any) -> Any:
-        """Next state."""
+        """Next state.
+
+        Parameters
+        ----------
+        state : array
+            State before, ``(..., state)``.
+        drive : array
+            Input of the step, ``(..., input)``.
+
+        Returns
+        -------
+        array
+            State, ``(..., state)``.
+        """
         return self.function(state, drive)
 
     def logits(self, state: Any) -> Any:
         """Logits of the symbols.
+
+        Parameters
+        ----------
+        state : array
+            ``(..., state)``.
+
+        Returns
+        -------
+        array
+            ``(..., symbol)``.
 
         Raises
         ------
