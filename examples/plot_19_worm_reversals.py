@@ -59,7 +59,8 @@ print(neurodyn.recording.describe(traces))
 # ----------------------------
 # Affinities are common rises: a rise of the calcium says that a neuron fired, a fall only that it stopped. The number of
 # components is chosen among four animals, by holding out each of them: the smallest that predicts as well as the best,
-# within a standard error. The fifth animal takes no part in any choice, and no behaviour is looked at.
+# within a standard error. The fifth animal takes no part
+# in that choice (its names count for which neurons are used at all), and no behaviour is looked at.
 
 measure = ConcurrentChange(window=5, rises=True)
 others, last = traces.isel(trial=slice(0, 4)), traces.isel(trial=[4])
@@ -88,7 +89,7 @@ if worms:
 else:
     first = traces["unit"].values[traces["community"].values == 0]
     among = np.isin(ends[0], first) & np.isin(ends[1], first)
-component = int((pair.values[among].sum(0) / pair.values.sum(0)).argmax())
+component = int((pair.values[among].sum(0) / np.maximum(pair.values.sum(0), 1e-12)).argmax())
 report.plot_component(fit, component, behaviour=backwards.isel(trial=slice(0, 4)))
 
 # %%
@@ -113,7 +114,9 @@ report.plot_connectome_summary(fit, behaviour=backwards.isel(trial=slice(0, 4)))
 
 names = np.unique(np.concatenate(ends))
 strength = np.stack([pair.values[(ends[0] == name) | (ends[1] == name)].sum(0) for name in names])
-leading = dict(zip(names.tolist(), (strength / strength.sum(0)).argmax(1).tolist(), strict=True))
+leading = dict(
+    zip(names.tolist(), (strength / np.maximum(strength.sum(0), 1e-12)).argmax(1).tolist(), strict=True)
+)
 if worms:
     kinds = [(name, f"{name[:-1]}R") for name in names.tolist() if name.endswith("L")]
     beside = together(leading, kinds, key=0)
@@ -130,6 +133,7 @@ if worms:
     anatomy = networkx.Graph()
     for synapse in json.loads((folder / "white_1986_whole.json").read_text()):
         one, other, count = synapse["pre"], synapse["post"], float(sum(synapse["syn"]))
+        count = count / 2 if synapse["typ"] == 2 else count  # electrical ones are listed in both directions
         before = anatomy.get_edge_data(one, other, {"weight": 0.0})["weight"]
         anatomy.add_edge(one, other, weight=before + count)
     for number, graph in graphs(fit).items():

@@ -7,7 +7,7 @@ inner life. Here four people's components are looked for at once, each on a cloc
 that the fit knows nothing of: are the maps alike on the left and on the right, are those of one person those of the others,
 and do they predict a person who was left out?
 
-- With ``NEURODYN_DATA`` set: four subjects of the Human Connectome Project, averages of every fourth pair of 94 regions.
+- With ``NEURODYN_DATA`` set: four subjects of the Human Connectome Project, every second pair of left and right regions.
 - Otherwise, from the package nitime: one subject at rest, cut into four pieces that stand in for subjects; its regions carry
   no sides, and that question is left out.
 """
@@ -47,9 +47,9 @@ print(neurodyn.recording.describe(recording))
 # %%
 # Two measures of going together
 # ------------------------------
-# Correlation in a sliding window is what the field uses; windows of a minute overlap almost wholly from one volume to the
-# next. Concurrent change looks at slopes, in a window of a few volumes. Each makes a recording of pairs, of which the same
-# model finds the components.
+# Correlation in a sliding window is what the field uses; windows of half a minute overlap almost wholly from one volume
+# to the next. Concurrent change looks at slopes, in a window of a few volumes. Each makes a recording of pairs, of which
+# the same model finds the components.
 
 change, window = ConcurrentChange(window=9), WindowCorrelation(window=41)
 model = DynamicConnectome(rank=5, clock="own")
@@ -76,7 +76,9 @@ def leading(fitted):
     ends = [pair[end].values.astype(str) for end in ("source", "target")]
     names = np.unique(np.concatenate(ends))
     strength = np.stack([pair.values[(ends[0] == name) | (ends[1] == name)].sum(0) for name in names])
-    return dict(zip(names.tolist(), (strength / strength.sum(0)).argmax(1).tolist(), strict=True))
+    return dict(
+        zip(names.tolist(), (strength / np.maximum(strength.sum(0), 1e-12)).argmax(1).tolist(), strict=True)
+    )
 
 
 if paths:

@@ -75,7 +75,7 @@ report.plot_component(fit, component, behaviour=smooth)
 #
 # What the measure cannot see
 # ---------------------------
-# Slopes of raw potentials find nothing here that a rhythm would carry: the measure of a calcium recording is the wrong one.
+# Slopes of raw potentials do not tell a rhythm from anything else that moves: the measure of a calcium recording, beside it.
 
 slopes = affinity(potentials, ConcurrentChange(window=11)).isel(time=slice(0, None, step))
 slopes.attrs["sampling_interval"] = 0.001 * step

@@ -43,7 +43,7 @@ def measure(*, quick: bool) -> list[Line]:
         values.append(float(value))
         levels.append(float(np.quantile(null, 0.95)))
         p_values.append((1 + sum(one >= value for one in null)) / (1 + PERMUTATIONS))
-    shares = found / found.sum(0)
+    shares = found / np.maximum(found.sum(0), 1e-12)
     leading = dict(zip(names.tolist(), shares.argmax(1).tolist(), strict=True))
     beside = together(leading, zip(names[0::2], names[1::2], strict=True), key=0, n_permutations=PERMUTATIONS)
     lines = [

@@ -54,7 +54,7 @@ def reversal_component(fit) -> int:
     among = np.ones(pair.sizes["unit"], bool)
     for end in ("source", "target"):
         among &= np.array([label[:3] in REVERSAL for label in pair[end].values.astype(str)])
-    share = pair.values[among].sum(0) / pair.values.sum(0)
+    share = pair.values[among].sum(0) / np.maximum(pair.values.sum(0), 1e-12)
     return int(share.argmax())
 
 
@@ -193,7 +193,7 @@ def strength_shares(fit) -> tuple[np.ndarray, np.ndarray]:
     ends = [pair[end].values.astype(str) for end in ("source", "target")]
     names = np.unique(np.concatenate(ends))
     strength = np.stack([pair.values[(ends[0] == name) | (ends[1] == name)].sum(0) for name in names])
-    strength = strength / strength.sum(0)
+    strength = strength / np.maximum(strength.sum(0), 1e-12)
     return names, strength / np.maximum(strength.sum(1, keepdims=True), 1e-12)
 
 

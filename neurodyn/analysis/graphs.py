@@ -40,8 +40,10 @@ def graph_association(
 ) -> Permuted:
     r"""Rank correlation of the edge weights of two graphs over the nodes they share (Mantel test).
 
-    Pairs without an edge count as weight 0; directions are added up. Weights of one graph are compared with those of the
-    other, and with those after its nodes exchanged names, which keeps every structure but that of who is who.
+    Pairs without an edge count as weight 0, unless the graph's attribute ``unobserved`` lists them (of the first graph,
+    such as `neurodyn.models.connectome.graphs` makes): these are left out. Directions are added up. Weights of one graph
+    are compared with those of the other, and with those after its nodes exchanged names, which keeps every structure but
+    that of who is who.
 
     Parameters
     ----------
@@ -85,10 +87,15 @@ def graph_association(
         )
     one, other = (_weights(graph, shared) for graph in (first, second))
     pairs = np.triu_indices(len(shared), 1)
+    hidden = {frozenset(pair) for graph in (first, second) for pair in graph.graph.get("unobserved", ())}
+    if hidden:
+        seen = [frozenset((shared[a], shared[b])) not in hidden for a, b in zip(*pairs, strict=True)]
+        pairs = tuple(end[seen] for end in pairs)
     ranks = rankdata(one[pairs])
     # Ranks of the other graph as a matrix, so that a permutation only moves them.
     moved = np.zeros_like(other)
-    moved[pairs] = rankdata(other[pairs])
+    every = np.triu_indices(len(shared), 1)
+    moved[every] = rankdata(other[every])
     moved = moved + moved.T
     draw = np.random.default_rng(key_words(as_key(key)))
     value = _correlation(ranks, moved[pairs])

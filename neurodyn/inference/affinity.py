@@ -45,7 +45,7 @@ def slopes(
     r"""Derivatives of smoothed traces, in robust standard deviations of each trace's own.
 
     A polynomial is fitted by least squares to the bins of a window about every bin (Savitzky-Golay); its slope at that bin
-    is divided by 1.4826 times the median absolute slope of the trace.
+    is divided by 1.4826 times the median absolute slope of the trace, or, where that is 0, by the root of their mean square.
 
     Parameters
     ----------
@@ -99,6 +99,10 @@ def slopes(
         whole[half : len(traces) - half] = sliding_window_view(scale_on, window, axis=0).all(-1)
         learnt = MAD * _median(np.where(whole, size, np.nan))
         scale = np.where(np.isfinite(learnt), learnt, scale)
+    # A trace at rest in more than half of its bins is scaled by what it does in the others.
+    square = np.where(np.isfinite(found), found, 0.0)
+    seen = np.isfinite(found).sum(0)
+    scale = np.where(scale > 0, scale, np.sqrt(np.square(square).sum(0) / np.maximum(seen, 1)))
     # Rounding leaves a trace that stands still slopes of a few units in the last place.
     still = ~(
         scale > 1e-12 * np.nanmax(np.abs(np.where(np.isfinite(traces), traces, 0)), axis=0, initial=1e-300)

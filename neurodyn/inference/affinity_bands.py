@@ -57,7 +57,8 @@ def filter_reach(band: tuple[float, float], rate: float) -> int:
     Returns
     -------
     int
-        Half the length of a Hamming-windowed filter whose transition is a quarter of the lower edge wide.
+        Half the length of a Hamming-windowed filter whose transition is a quarter of the lower edge wide, or half the band
+        if that is narrower.
 
     Raises
     ------
@@ -70,7 +71,8 @@ def filter_reach(band: tuple[float, float], rate: float) -> int:
     508
     """
     check_band(band, rate)
-    return int(np.ceil(WIDTH * rate / (SHARE * band[0]) / 2))
+    transition = min(SHARE * band[0], (band[1] - band[0]) / 2)
+    return int(np.ceil(WIDTH * rate / transition / 2))
 
 
 def analytic_signal(

@@ -86,6 +86,9 @@ def association(
             raise ModelError(
                 f"{what} has {len(array)} trials, the other {n_trials}; give both for the same trials."
             )
+    for dim in ("trial", "time"):
+        if all(dim in array.dims and dim in array.coords for array in (courses, behaviour)):
+            _same_labels(dim, courses[dim].values, behaviour[dim].values)
     if source.shape[1] != target.shape[1]:
         raise ModelError(
             f"courses have {source.shape[1]} bins, the behaviour {target.shape[1]}; resample one to the other's bins."
@@ -121,6 +124,22 @@ def association(
         }
     result = result.assign_coords(coords).assign_attrs(statistic=statistic, n_shifts=n_shifts)
     return result if trials else result.isel(trial=0, drop=True)
+
+
+def _same_labels(dim: str, one: np.ndarray, other: np.ndarray) -> None:
+    """Refuse labels that are written differently, or times a hundredth of a bin apart."""
+    if len(one) != len(other):
+        return  # said by the check of sizes
+    if dim == "time":
+        width = np.median(np.diff(one.astype(float))) if len(one) > 1 else 1.0
+        same = np.allclose(one.astype(float), other.astype(float), atol=0.01 * abs(width), rtol=0)
+    else:
+        same = one.astype(str).tolist() == other.astype(str).tolist()
+    if not same:
+        raise ModelError(
+            f"courses and behaviour have different labels on {dim} ({one[0]!r} and {other[0]!r} first); select one like the "
+            f"other, as with behaviour.sel({dim}=courses.{dim}), or drop the labels of one."
+        )
 
 
 def _as3(array: xr.DataArray, last: str) -> np.ndarray:

@@ -228,7 +228,9 @@ EXAMPLES: dict[str, Example] = {
         tolerance=2e-3,
     ),
     "pair_amplitude": Example(lambda: registry.create("pair_amplitude"), pairs, tolerance=1e-4),
-    "window_states": Example(lambda: registry.create("window_states", n_states=2, window=7), pairs),
+    "window_states": Example(
+        lambda: registry.create("window_states", n_states=2, window=7), pairs, reference="past"
+    ),
     "pipeline": Example(
         lambda: registry.create(
             "pipeline",

@@ -162,3 +162,34 @@ def test_bad_associations_are_refused():
         association(courses, xr.DataArray(np.full(50, 0.5), dims="time"), key=0, statistic="auc")
     with pytest.raises(ModelError, match="statistic is"):
         association(courses, xr.DataArray(np.zeros(50), dims="time"), key=0, statistic="t")
+
+
+def test_the_part_adapted_on_does_not_know_the_part_that_is_scored():
+    data = traces()
+    protocol = holdout.of_pairs(holdout.groups("trial", adapt=True), MEASURE)
+    behind = protocol.of_traces(data)
+    other = data.copy(deep=True)
+    hidden = behind.target_mask.transpose(*data["activity"].dims).values & np.isfinite(
+        data["activity"].values
+    )
+    other["activity"].values[hidden] *= 50
+    first, second = protocol(data), protocol(other)
+    xr.testing.assert_identical(first.train["activity"], second.train["activity"])
+    xr.testing.assert_identical(first.adapt["activity"], second.adapt["activity"])
+
+
+def test_units_of_co_smoothing_are_never_fed():
+    split = holdout.of_pairs(PROTOCOLS["units"], MEASURE)(traces())
+    fed = split.inputs["activity"].notnull().any(("trial", "time"))
+    trained = split.train["activity"].notnull().any(("trial", "time"))
+    assert int(fed.sum()) < int(trained.sum())
+
+
+def test_labels_that_do_not_match_are_refused():
+    courses = xr.DataArray(
+        np.random.default_rng(0).normal(size=(2, 40, 1)), dims=("trial", "time", "component")
+    )
+    courses = courses.assign_coords(trial=["a", "b"])
+    behaviour = courses.isel(component=0, trial=[1, 0])
+    with pytest.raises(ModelError, match="different labels on trial"):
+        association(courses, behaviour, key=0)

@@ -188,7 +188,7 @@ def strengths(
     if loss == SQUARES:
         return found
     # A model of next to nothing must not be believed without end.
-    floor = 1e-3 * max(float(values.sum() / max(seen.sum(), 1)), np.finfo(float).tiny)
+    floor = max(1e-3 * float((habits.mean @ loadings.T).mean()), np.finfo(float).tiny)
     found = solved(seen / np.maximum(habits.mean @ loadings.T, floor), found)
     for _ in range(SCORING_STEPS):
         new = solved(seen / np.maximum(found @ loadings.T, floor), found)
@@ -288,7 +288,7 @@ def expected(
     n_time = seen.shape[1]
     bins = np.arange(n_time)
     always = np.zeros_like(seen) if always is None else always & seen
-    back = horizon if mode == "past" else 0
+    back = min(horizon, n_time) if mode == "past" else 0
     last = np.maximum.accumulate(np.where(seen, bins, -1), axis=1)
     before = np.maximum.accumulate(np.where(always, bins, -1), axis=1)
     before[:, back:] = np.maximum(before[:, back:], last[:, : n_time - back])

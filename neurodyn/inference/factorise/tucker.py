@@ -124,9 +124,10 @@ def tucker(
     converged = False
     while len(trace) < max_sweeps and not converged:
         before = trace[-1] if trace else np.inf
-        core, factors, objective = _sweeps(data, weight, core, factors)
+        length = min(CHUNK, max_sweeps - len(trace))
+        core, factors, objective = _sweeps(data, weight, core, factors, length=length)
         trace += np.asarray(objective).tolist()
-        converged = before - trace[-1] <= tolerance * CHUNK * abs(trace[-1])
+        converged = before - trace[-1] <= tolerance * length * abs(trace[-1])
     lengths = [np.linalg.norm(np.asarray(factor), axis=0) for factor in factors]
     scaled = np.einsum(
         ",".join([CORE[: len(shape)], *CORE[: len(shape)]]) + "->" + CORE[: len(shape)],
@@ -134,7 +135,7 @@ def tucker(
         *lengths,
     )
     unit = tuple(np.asarray(f) / np.where(n > 0, n, 1) for f, n in zip(factors, lengths, strict=True))
-    return Tucker(scaled, unit, np.array(trace[:max_sweeps]), converged)
+    return Tucker(scaled, unit, np.array(trace), converged)
 
 
 def _all(modes: int) -> str:
@@ -164,9 +165,14 @@ def _core_gradient(tensor: Array, factors: tuple[Array, ...]) -> Array:
     return jnp.einsum(",".join(terms) + "->" + CORE[: len(factors)], tensor, *factors, optimize="optimal")
 
 
-@light_jit()
+@light_jit(static_argnames=["length"])
 def _sweeps(
-    values: Float[Array, "..."], weight: Float[Array, "..."], core: Array, factors: tuple[Array, ...]
+    values: Float[Array, "..."],
+    weight: Float[Array, "..."],
+    core: Array,
+    factors: tuple[Array, ...],
+    *,
+    length: int,
 ) -> tuple[Array, tuple[Array, ...], Array]:
     """A chunk of sweeps, and the error after each."""
     tiny = jnp.finfo(values.dtype).tiny ** 0.5
@@ -182,5 +188,5 @@ def _sweeps(
         core = core * _core_gradient(values, factors) / jnp.maximum(below, tiny)
         return (core, factors), 0.5 * (weight * jnp.square(values - _model(core, factors))).sum()
 
-    (core, factors), trace = jax.lax.scan(sweep, (core, factors), None, length=CHUNK)
+    (core, factors), trace = jax.lax.scan(sweep, (core, factors), None, length=length)
     return core, factors, trace

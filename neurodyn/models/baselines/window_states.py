@@ -35,6 +35,16 @@ def window_means(
     return summed(np.where(mask, values, 0.0)) / np.maximum(count, 1), count
 
 
+def last_seen(seen: np.ndarray, back: int) -> np.ndarray:
+    """Last bin at least `back` bins earlier in which anything was seen, ``(trial, time)``; -1 where there is none."""
+    n_time = seen.shape[1]
+    last = np.maximum.accumulate(np.where(seen, np.arange(n_time), -1), axis=1)
+    found = np.full_like(last, -1)
+    back = min(back, n_time)
+    found[:, back:] = last[:, : n_time - back]
+    return found
+
+
 def squared_distances(rows: np.ndarray, seen: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Mean squared difference of every row from every centre over the row's observed entries, ``(row, state)``."""
     seen = seen.astype(float)
@@ -75,7 +85,7 @@ class WindowStates(Model):
     """k-means on means in sliding windows: at any time one of a few fixed patterns.
 
     The usual way to dynamic functional connectivity. A bin takes the pattern nearest to the mean of what is given in the
-    window about it (of the past: in the part of the window that is known); without anything there, the training mean.
+    window about it (of the past: in the window up to the last bin that is known); without anything there, the training mean.
 
     Parameters
     ----------
@@ -171,8 +181,14 @@ class WindowStatesFit(Fit):
         del key
         values, mask = arrays(recording, np.float64)
         half = self.model.window // 2
-        after = {"all": half, "present": 0, "past": -horizon}[mode]
-        means, count = window_means(values, mask, half, after)
+        if mode == "all":
+            means, count = window_means(values, mask, half, half)
+        else:
+            means, count = window_means(values, mask, self.model.window - 1, 0)
+            last = last_seen(np.any(mask, axis=2), horizon if mode == "past" else 0)[..., None]
+            known = np.clip(last, 0, None)
+            means = np.take_along_axis(means, known, axis=1)
+            count = np.where(last >= 0, np.take_along_axis(count, known, axis=1), 0)
         seen = count > 0
         patterns, mean = self.parameters["pattern"].values, self.parameters["mean"].values
         flat, shown = means.reshape(-1, mask.shape[2]), seen.reshape(-1, mask.shape[2])

@@ -119,9 +119,9 @@ def factorise(
             **options,
         )
         return labelled(recording, laid, found, clock=clock, loss=loss)
-    if sparsity or smoothness:
+    if shrinkage or sparsity or smoothness:
         raise ModelError(
-            "sparsity and smoothness need the affinities in memory; make them with affinity() first."
+            "shrinkage, sparsity and smoothness need the affinities in memory; make them with affinity() first."
         )
     if clock == "shared" and recording.sizes.get("trial", 1) > 1:
         raise ModelError(

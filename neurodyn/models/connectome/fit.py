@@ -18,7 +18,7 @@ from neurodyn.inference.factorise.courses import (
 from neurodyn.inference.factorise.fitting import fit as factorise
 from neurodyn.models.base import Fit, Prediction
 from neurodyn.models.baselines.common import cast
-from neurodyn.models.connectome.layout import bins_of, lay, trial_labels
+from neurodyn.models.connectome.layout import ONE_ANIMAL, bins_of, lay, trial_labels
 from neurodyn.models.verbs import HasAdapt, HasInfer
 from neurodyn.recording import arrays
 
@@ -50,7 +50,7 @@ class DynamicConnectomeFit(HasInfer, HasAdapt):
             if np.isfinite(values).all()
         }
         unknown = [label for label in labels.tolist() if label not in row]
-        if unknown and self.model.unknown == "raise" and len(known) > 1:
+        if unknown and self.model.unknown == "raise" and known["trial"].values.tolist() != [ONE_ANIMAL]:
             raise ModelError(
                 f"the animal {unknown[0]!r} is not known to this {self.model.name} fit; learn its loadings with "
                 "fit.adapt(recording), or make the model with unknown='prior' to give it the mean of the others."

@@ -89,10 +89,11 @@ def learn(
     here, there = values[..., pairs], mask[..., pairs]
     if clock == "shared":
         tensor, seen = (np.swapaxes(a[trials][:, bins], 0, 1) for a in (here, there))
-        breaks: tuple[int, ...] = ()
+        breaks = _gaps(np.flatnonzero(bins))
     else:
         tensor, seen = here[bins], there[bins]
-        breaks = tuple(np.cumsum([int(row.sum()) for row in bins if row.any()])[:-1].tolist())
+        # Bins of different animals are further apart than neighbours.
+        breaks = _gaps(np.flatnonzero(np.pad(bins, ((0, 0), (0, 1)))))
     limit = min(len(tensor), int(pairs.sum()))
     if rank > limit:
         raise ModelError(
@@ -162,6 +163,11 @@ def ridge_of(values: np.ndarray, mask: np.ndarray, rank: int, loss: str, shrinka
     if loss == POISSON:  # squares over the mean
         ridge /= max(float(seen.sum(dtype=float)) / max(int(mask.sum()), 1), np.finfo(float).tiny)
     return float(ridge)
+
+
+def _gaps(places: np.ndarray) -> tuple[int, ...]:
+    """Where a row does not follow on the one before it."""
+    return tuple((1 + np.flatnonzero(np.diff(places) > 1)).tolist())
 
 
 def _back(factor: np.ndarray, seen: np.ndarray) -> np.ndarray:

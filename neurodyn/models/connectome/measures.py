@@ -187,7 +187,7 @@ def affinity(
         columns = {
             name: column.values
             for name, column in recording.coords.items()
-            if column.dims == ("trial",) and name not in ("trial", "n_bins")
+            if column.dims == ("trial",) and name != "trial"
         }
         of_trials = {"trial": recording["trial"].values, "trial_coords": columns}
     attrs = recording.attrs

@@ -86,8 +86,9 @@ class OfPairs(Protocol):
         reach = self.measure.reach
         train, given, target = (as3(mask) for mask in (split.train_mask, split.given_mask, split.target_mask))
         scaled_on = train.any(1, keepdims=True)
-        # The scale of a trace is learnt where it is trained on; of an animal that is not, on what is shown of it.
-        shown = np.where(scaled_on, train, given)
+        # The scale of a trace is learnt where it is trained on; of an animal that is not, on what is shown of it beforehand.
+        before = given if split.adapt_mask is None else as3(split.adapt_mask)
+        shown = np.where(scaled_on, train, before)
         pairs = affinity(recording, self.measure, scale_on=shown.reshape(recording["activity"].shape))
         first, second = pairs_of(shape3(recording)[2])
 
@@ -115,6 +116,12 @@ class OfPairs(Protocol):
             given_mask=part(pairs, shown_pairs),
             target_mask=part(pairs, scored),
             adapt_mask=adapt,
+            inputs_mask=None
+            if split.inputs_mask is None
+            else part(pairs, both(whole(as3(split.inputs_mask))) & ~scored),
+            validation_mask=None
+            if split.validation_mask is None
+            else part(pairs, both(whole(as3(split.validation_mask))) & ~scored & ~trained),
             mode=split.mode,
             # Affinities of the past must not have seen the traces behind the one that is predicted.
             horizon=split.horizon + 2 * reach if past else split.horizon,
@@ -135,8 +142,9 @@ def of_pairs(traces: Protocol, measure: Affinity | None = None) -> OfPairs:
 
     Single pairs must not be held out: where an affinity is a product over two traces, the others determine it. So a protocol
     is applied to the traces, and a pair belongs to a part only where both units do, throughout the bins that the affinity
-    reaches. Scales of traces are learnt on the training part. Where the past predicts, it ends as many bins earlier as
-    windows overlap.
+    reaches. Scales of traces are learnt on the training part; a trial that is not trained on has its own (where local
+    parameters are adapted, that of the part adapted on; a unit of which nothing is shown, its whole trace's). Where the
+    past predicts, it ends as many bins earlier as windows overlap.
 
     Parameters
     ----------
