@@ -57,10 +57,10 @@ class Silencing(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """``traps`` where the origin is left with a probability below .1, else ``slows``, or ``nothing``."""
-        if not self.leaves < self.intact_leaves:
-            return "nothing"
-        return "traps" if self.leaves < 0.1 else "slows"
+        """``traps`` where the origin is left with a probability below .1, else ``slows``; ``nothing`` without effect."""
+        if self.leaves < min(self.intact_leaves, 0.1):
+            return "traps"
+        return "slows" if self.occupancy < self.intact_occupancy else "nothing"
 
 
 def matched_set(
