@@ -205,12 +205,13 @@ def measure_parts(*, quick: bool) -> list[Line]:
 
 def shifted(data: xr.Dataset, seed: int) -> xr.Dataset:
     """Every trace of every animal shifted circularly by its own number of frames."""
-    parts = []
-    for trial in range(data.sizes["trial"]):
-        one = data.isel(trial=[trial])
-        found = one["activity"].notnull().any(("trial", "time"))
-        parts.append(circular_shift(one.isel(unit=np.flatnonzero(found.values)), key=seed + trial))
-    return xr.concat(parts, "trial", join="outer").sel(unit=data["unit"].values).assign_attrs(data.attrs)
+    activity = data["activity"].transpose("trial", "time", "unit")
+    values = activity.values.copy()
+    for trial in range(len(values)):
+        found = np.flatnonzero(np.isfinite(values[trial]).any(0))
+        moved = circular_shift(data.isel(trial=[trial], unit=found), key=seed + trial)["activity"]
+        values[trial][:, found] = moved.transpose("trial", "time", "unit").values[0]
+    return data.assign(activity=activity.copy(data=values).transpose(*data["activity"].dims))
 
 
 def measure_nulls(*, quick: bool) -> list[Line]:
