@@ -91,7 +91,8 @@ def compare(
 
     Examples
     --------
-    >>>     >>> from neurodyn.models import registry
+    >>> import numpy as np
+    >>> from neurodyn.models import registry
     >>> from neurodyn.recording import make
     >>> from neurodyn.validation import compare, holdout
     >>> noise = np.random.default_rng(0).normal(size=(60, 2))
