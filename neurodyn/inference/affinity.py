@@ -111,6 +111,37 @@ def slopes(
     return np.where(np.isfinite(scaled) & still, 0.0, scaled)
 
 
+def stretch_about(start: int, stop: int, window: int, n_time: int) -> tuple[int, int]:
+    """First bin and the one after the last of what windows about the bins from `start` to before `stop` reach.
+
+    A stretch shorter than the window is widened, so that what is too short is the recording alone.
+
+    Parameters
+    ----------
+    start, stop : int
+        Bins asked for.
+    window : int
+        Bins of a window, odd.
+    n_time : int
+        Bins of the recording.
+
+    Returns
+    -------
+    tuple of int
+        Within the recording.
+
+    Examples
+    --------
+    >>> stretch_about(10, 12, 5, 100), stretch_about(0, 1, 5, 100)
+    ((8, 14), (0, 5))
+    """
+    half = window // 2
+    low, high = max(start - half, 0), min(stop + half, n_time)
+    if n_time < window:
+        return low, high
+    return max(min(low, high - window), 0), min(max(high, low + window), n_time)
+
+
 def _median(values: Float[np.ndarray, "time unit"]) -> Float[np.ndarray, " unit"]:
     """Median of what is finite; NaN where nothing is."""
     found = np.full(values.shape[1], np.nan)

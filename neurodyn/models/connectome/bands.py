@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 
 from neurodyn.errors import ModelError
+from neurodyn.inference.affinity import stretch_about
 from neurodyn.inference.affinity_bands import (
     analytic_signal,
     band_coherence,
@@ -19,6 +21,8 @@ from neurodyn.inference.affinity_bands import (
 @dataclasses.dataclass(frozen=True)
 class _InBand:
     """A band, a window and the rate of the recording they are for."""
+
+    shared: ClassVar[Callable[..., np.ndarray]]  # what two analytic signals share within a window
 
     band: tuple[float, float]
     window: int
@@ -43,14 +47,13 @@ class _InBand:
         del scale_on
         return analytic_signal(traces, band=self.band, rate=self.rate)
 
-    def _between(self, measure: Callable, prepared: np.ndarray, pairs: tuple, start: int, stop: int):
-        """A measure of the bins from `start` to before `stop`, of no more of the signals than it needs."""
-        half = self.window // 2
-        low, high = max(start - half, 0), min(stop + half, len(prepared))
-        if len(prepared) >= self.window:
-            # A stretch shorter than the window is widened, so that what is too short is the recording alone.
-            low, high = max(min(low, high - self.window), 0), min(max(high, low + self.window), len(prepared))
-        return measure(prepared[low:high], *pairs, window=self.window)[start - low : stop - low]
+    def between(
+        self, prepared: np.ndarray, first: np.ndarray, second: np.ndarray, start: int, stop: int
+    ) -> np.ndarray:
+        """Affinities ``(time, pair)`` of the bins from `start` to before `stop`, NaN where not observed."""
+        low, high = stretch_about(start, stop, self.window, len(prepared))
+        found = type(self).shared(prepared[low:high], first, second, window=self.window)
+        return found[start - low : stop - low]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,11 +80,7 @@ class PhaseLocking(_InBand):
     758
     """
 
-    def between(
-        self, prepared: np.ndarray, first: np.ndarray, second: np.ndarray, start: int, stop: int
-    ) -> np.ndarray:
-        """Affinities ``(time, pair)`` of the bins from `start` to before `stop`, NaN where not observed."""
-        return self._between(phase_locking, prepared, (first, second), start, stop)
+    shared: ClassVar[Callable[..., np.ndarray]] = staticmethod(phase_locking)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,11 +107,7 @@ class EnvelopeCorrelation(_InBand):
     360
     """
 
-    def between(
-        self, prepared: np.ndarray, first: np.ndarray, second: np.ndarray, start: int, stop: int
-    ) -> np.ndarray:
-        """Affinities ``(time, pair)`` of the bins from `start` to before `stop`, NaN where not observed."""
-        return self._between(envelope_correlation, prepared, (first, second), start, stop)
+    shared: ClassVar[Callable[..., np.ndarray]] = staticmethod(envelope_correlation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,8 +134,4 @@ class BandCoherence(_InBand):
     758
     """
 
-    def between(
-        self, prepared: np.ndarray, first: np.ndarray, second: np.ndarray, start: int, stop: int
-    ) -> np.ndarray:
-        """Affinities ``(time, pair)`` of the bins from `start` to before `stop`, NaN where not observed."""
-        return self._between(band_coherence, prepared, (first, second), start, stop)
+    shared: ClassVar[Callable[..., np.ndarray]] = staticmethod(band_coherence)

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NeurodynWarning, RecordingError
-from neurodyn.inference.affinity import concurrent_change, pairs_of, slopes, window_correlation
+from neurodyn.inference.affinity import concurrent_change, pairs_of, slopes, stretch_about, window_correlation
 from neurodyn.models.connectome.bands import BandCoherence, EnvelopeCorrelation, PhaseLocking
 from neurodyn.recording import check, make
 
@@ -84,13 +84,9 @@ class WindowCorrelation:
         self, prepared: np.ndarray, first: np.ndarray, second: np.ndarray, start: int, stop: int
     ) -> np.ndarray:
         """Affinities ``(time, pair)`` of the bins from `start` to before `stop`, NaN where not observed."""
-        around = prepared
-        if len(prepared) >= self.window:
-            low, high = max(start - self.reach, 0), min(stop + self.reach, len(prepared))
-            # A stretch shorter than the window is widened, so that what is too short is the recording alone.
-            low, high = max(min(low, high - self.window), 0), min(max(high, low + self.window), len(prepared))
-            around, start, stop = prepared[low:high], start - low, stop - low
-        return window_correlation(around, first, second, window=self.window)[start:stop]
+        low, high = stretch_about(start, stop, self.window, len(prepared))
+        found = window_correlation(prepared[low:high], first, second, window=self.window)
+        return found[start - low : stop - low]
 
 
 Affinity = ConcurrentChange | WindowCorrelation | PhaseLocking | EnvelopeCorrelation | BandCoherence
