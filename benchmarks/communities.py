@@ -6,6 +6,7 @@ python -m benchmarks.communities [--seeds 10] [--degree 10 25] [--mixing 0.25 0.
 
 import argparse
 import collections
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -14,11 +15,24 @@ from typing import Any
 import numpy as np
 
 from benchmarks.dynamic_connectome import communities as measured
-from benchmarks.dynamic_connectome.communities import Cell, Row, leiden, louvain, rows
-from benchmarks.measure import SHORT, NotMeasured, lines_table, show, spread, table, versions, write_page
+from benchmarks.dynamic_connectome.communities import FIRST_SEED, Cell, Ours, Row, leiden, louvain, rows
+from benchmarks.measure import (
+    ROOT,
+    SHORT,
+    NotMeasured,
+    commit,
+    lines_table,
+    show,
+    spread,
+    table,
+    versions,
+    write_page,
+)
 from neurodyn.inference.block_model.fitting import fit
+from neurodyn.simulate.block_graphs import PlantedGraph
 
 STEM, TITLE = "communities", "Communities of weighted graphs"
+STORE = ROOT / "results" / "communities"
 SCALED = (("bernoulli", "exponential"), ("uniform", "lognormal-corrected"))
 
 
@@ -73,6 +87,18 @@ def scaling(sizes: Sequence[int]) -> list[tuple[str, ...]]:
     return body
 
 
+def stored(cell: Cell, graph: PlantedGraph, seed: int) -> Ours:
+    """A search that is not repeated at the same commit: an interrupted table goes on where it was."""
+    now = commit()
+    path = STORE / now / ("-".join(f"{value:g}" for value in (*cell, seed)) + ".json")
+    if path.is_file() and not now.endswith("+"):
+        return Ours(**json.loads(path.read_text()))
+    found = measured.ours(graph, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found._asdict()))
+    return found
+
+
 def record(found: Sequence[Row]) -> list[dict[str, Any]]:
     """The table as plain values."""
     return [
@@ -96,15 +122,18 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="*", default=[125, 250, 500, 1000])
     asked = parser.parse_args()
     chosen = measured.cells(tuple(asked.degree), tuple(asked.mixing), tuple(asked.exponent))
-    found, why = rows(chosen, asked.seeds, lambda text: print(text, flush=True))
-    lines = measured.judge(found, why, f"{len(chosen)} cells, {asked.seeds} seeds each")
+    found, why = rows(chosen, asked.seeds, lambda text: print(text, flush=True), stored)
+    lines = measured.judge(
+        found, why, f"{len(chosen)} cells, seeds {FIRST_SEED} to {FIRST_SEED + asked.seeds - 1}"
+    )
     curve = measured.judge_detectability(measured.detectability(3))
     sizes = scaling(asked.sizes)
     for line in (*lines, *curve):
         print(show(line))
     headings = ("nodes", "groups", *(f"fit, {' and '.join(model)}" for model in SCALED), "Louvain", "Leiden")
     body = [
-        f"Graphs of 125 nodes with known communities, {asked.seeds} seeds a cell: normalised mutual information with the "
+        f"Graphs of 125 nodes with known communities, {asked.seeds} seeds a cell, from {FIRST_SEED} on: normalised mutual "
+        "information with the "
         "truth, mean (range). The shortest description is chosen among four topologies and four kinds of weights; the "
         "truth is read to score alone. Louvain is networkx's, Leiden leidenalg's, both by modularity of the weights.",
         cells_table(found),

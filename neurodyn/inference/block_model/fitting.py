@@ -1,5 +1,6 @@
 """The division of a graph into groups with the shortest description."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from neurodyn.errors import ModelError
 from neurodyn.inference.block_model.division import divided
 from neurodyn.inference.block_model.graph import Graph, read_graph
 from neurodyn.inference.block_model.modularity import modularity_divisions
+from neurodyn.inference.block_model.moves import TOLERANCE
 from neurodyn.inference.block_model.search import Partition, in_order, search
 from neurodyn.inference.block_model.terms import Terms, graph_terms, is_adapted
 
@@ -188,8 +190,7 @@ def fit_models(
             found[model] = fit_graph(graph, *model, key=key, starts=1, shake=False)
             pool.append(found[model].groups)
     for model in models:
-        described = [_described(graph, model, groups) for groups in pool]
-        best = min(described, key=lambda one: one.description_length)
+        best = _merged(graph, model, _shortest(graph, model, pool))
         if model not in found or best.description_length < found[model].description_length:
             found[model] = best
     for model in _in_order(found)[:FINALISTS]:
@@ -210,13 +211,31 @@ def _in_order(found: dict[tuple[str, str], Partition]) -> list[tuple[str, str]]:
     return sorted(found, key=lambda model: found[model].description_length)
 
 
-def _described(graph: Graph, model: tuple[str, str], groups: np.ndarray) -> Partition:
+def _described(graph: Graph, model: tuple[str, str], groups: np.ndarray, rough: bool = False) -> Partition:
     """A division as a model describes it, without any search."""
     groups = in_order(groups)
-    value = divided(graph_terms(graph, *model, groups), groups).description_length()
+    value = divided(graph_terms(graph, *model, groups, rough=rough), groups).description_length()
     return Partition(
         groups, value, np.array([value]), np.array([value]), {int(groups.max()) + 1: (value, groups)}
     )
+
+
+def _merged(graph: Graph, model: tuple[str, str], groups: np.ndarray) -> Partition:
+    """A division whose groups are merged, cheapest pair first, while the description gets shorter.
+
+    Latent values are fitted to every merger: those fitted to groups that belong together hide that they do.
+    """
+    best = _described(graph, model, groups, rough=True)
+    while is_adapted(*model) and best.n_groups > 1:
+        merged = [
+            _described(graph, model, np.where(best.groups == two, one, best.groups), rough=True)
+            for one, two in itertools.combinations(range(best.n_groups), 2)
+        ]
+        next_best = min(merged, key=lambda one: one.description_length)
+        if next_best.description_length >= best.description_length - TOLERANCE:
+            break
+        best = next_best
+    return _described(graph, model, best.groups)
 
 
 def _shortest(graph: Graph, model: tuple[str, str], pool: Sequence[np.ndarray]) -> np.ndarray:
