@@ -240,7 +240,7 @@ def _merged(graph: Graph, model: tuple[str, str], groups: np.ndarray) -> Partiti
 
 def _shortest(graph: Graph, model: tuple[str, str], pool: Sequence[np.ndarray]) -> np.ndarray:
     """The division of a pool that a model describes in the fewest nats."""
-    described = [_described(graph, model, groups) for groups in pool]
+    described = [_described(graph, model, groups, rough=True) for groups in pool]
     return min(described, key=lambda one: one.description_length).groups
 
 
