@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from benchmarks.measure import ROOT
+from benchmarks.measure import ROOT, commit
 from neurodyn.models import HMMEmulator
 from neurodyn.models.recurrent import HMMEmulatorFit, Training
 from neurodyn.recording import fingerprint
@@ -66,16 +66,17 @@ def emulator(clip: float, quick: bool, **changes: Any) -> HMMEmulator:
 
 
 def trained(model: HMMEmulator, recording: xr.Dataset, seed: int) -> HMMEmulatorFit:
-    """A fit, stored with the results so that several lines measure the same network."""
+    """A fit, stored with the results of this commit so that several lines measure the same network."""
     import neurodyn
 
     words = f"{model!r} {fingerprint(recording)} {seed}"
-    path: pathlib.Path = FITS / f"{hashlib.sha256(words.encode()).hexdigest()[:20]}.nc"
+    folder = FITS / commit()
+    path: pathlib.Path = folder / f"{hashlib.sha256(words.encode()).hexdigest()[:20]}.nc"
     if path.is_file():
         found = neurodyn.load(path)
         if isinstance(found, HMMEmulatorFit):
             return found
-    FITS.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     fit = model.fit(recording, key=seed, checkpoint=path.with_suffix(".part.npz"))
     fit.save(path)
     if not isinstance(fit, HMMEmulatorFit):
