@@ -196,17 +196,20 @@ def window_correlation(
     second: Int[np.ndarray, " pair"],
     *,
     window: int,
+    opposed: bool = False,
 ) -> Float[np.ndarray, "time pair"]:
-    """Pearson correlation within a sliding window, its positive part.
+    """Pearson correlation within a sliding window, its positive part or its negative one.
 
     Parameters
     ----------
     traces : (time, unit)
         NaN where not observed.
     first, second : (pair,)
-        Places of the units of every pair; exchange the sign of one of the traces for the negative part.
+        Places of the units of every pair.
     window : int
         Bins, an odd number of 3 or more.
+    opposed : bool
+        Whether to return the size of negative correlations, and 0 for positive ones.
 
     Returns
     -------
@@ -240,5 +243,5 @@ def window_correlation(
     # Bin by bin of the window: all at once would need it as a further axis of the pairs.
     value = sum(unit_length[:, first, at] * unit_length[:, second, at] for at in range(window))
     found = np.full((n_time, len(first)), np.nan)
-    found[half : n_time - half] = np.clip(value, 0, 1)
+    found[half : n_time - half] = np.clip(-value if opposed else value, 0, 1)
     return found

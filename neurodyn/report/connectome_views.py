@@ -10,6 +10,7 @@ import xarray as xr
 from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.models.base import Fit
 from neurodyn.models.connectome.fit import DynamicConnectomeFit
+from neurodyn.models.connectome.measures import SIGNS
 from neurodyn.report import views
 
 NEEDED = ("weight", "pair", "course")
@@ -149,7 +150,9 @@ def connectome_view(source: Any) -> ConnectomeView:
 
 
 def _view(factors: xr.Dataset, shared: bool, interval: float) -> ConnectomeView:
-    """Scales moved from the factors to where they can be read."""
+    """Scales moved from the factors to where they can be read; of two channels, the one of pairs that go together."""
+    if "sign" in factors.coords:
+        factors = factors.isel(unit=factors["sign"].values == SIGNS[0])
     pair = factors["pair"].transpose("component", "unit").values.astype(float)
     if "pair_seen" in factors:
         pair = np.where(factors["pair_seen"].values, pair, np.nan)

@@ -43,6 +43,8 @@ class Ends(NamedTuple):
                 "with neurodyn.models.connectome.affinity."
             )
         both = [coords[name].values.astype(str) for name in ("source", "target")]
+        if "sign" in coords:  # every channel has amplitudes of its own
+            both = [np.char.add(np.char.add(ends, " "), coords["sign"].values.astype(str)) for ends in both]
         names, places = np.unique(np.concatenate(both), return_inverse=True)
         first, second = np.split(places, 2)
         return cls(first, second, names)

@@ -137,7 +137,7 @@ def labelled(recording: xr.Dataset, laid: Laid, found: Components, *, clock: str
     activity = recording["activity"]
     coords: dict[str, Any] = {
         name: activity.coords[name]
-        for name in ("unit", "source", "target", "time")
+        for name in ("unit", "source", "target", "sign", "time")
         if name in activity.coords
     }
     coords["component"] = np.arange(len(found.weight))
@@ -177,8 +177,7 @@ def _streamed(recording: xr.Dataset, measure: Affinity, rank: int, key: Any, opt
         raise RecordingError(
             "no two units of the recording are observed in the same bins; there is no affinity."
         )
-    first, second = blocks.first, blocks.second
-    labels = recording["unit"].values.astype(str)
+    labels = {name: ("unit", column) for name, column in blocks.pairs.coords.items()}
     shape = (n_trials, activity.sizes["time"], rank)
     return xr.Dataset(
         {
@@ -188,9 +187,7 @@ def _streamed(recording: xr.Dataset, measure: Affinity, rank: int, key: Any, opt
             "agreement": ("component", np.full(rank, np.nan)),
         },
         coords={
-            "unit": [f"{labels[i]}--{labels[j]}" for i, j in zip(first, second, strict=True)],
-            "source": ("unit", labels[first]),
-            "target": ("unit", labels[second]),
+            **labels,
             "time": recording["time"].values,
             "trial": trial_labels(recording),
             "component": np.arange(rank),

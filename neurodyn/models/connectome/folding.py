@@ -12,25 +12,33 @@ from neurodyn.errors import ModelError, NotApplicable
 from neurodyn.inference.block_model.fitting import TOPOLOGIES, fit_models
 from neurodyn.inference.block_model.hierarchy import fit_nested
 from neurodyn.inference.random import as_key, key_words
+from neurodyn.models.connectome.measures import SIGNS
 
 UNOBSERVED = "unobserved"
 NESTED = ("bernoulli", "degree-corrected")
 WEIGHTS = ("exponential", "gaussian", "lognormal", "lognormal-corrected")
 
 
-def graphs(factors: xr.Dataset | Any) -> dict[int, networkx.Graph]:
+def graphs(factors: xr.Dataset | Any, sign: str = SIGNS[0]) -> dict[int, networkx.Graph]:
     """Fold the pairs of every component to a weighted graph of units.
 
     Parameters
     ----------
     factors : xr.Dataset or DynamicConnectomeFit
         What `factorise` returns, or a fit.
+    sign : {"together", "opposed"}
+        Which channel of affinities in two, as of ``WindowCorrelation(signed=True)``.
 
     Returns
     -------
     dict of int to networkx.Graph
         By component. Edges have ``weight``: the loading times the component's weight; a loading of 0 is no edge. Pairs that
         were never observed together are no edges either, and listed in the graph's attribute ``unobserved``.
+
+    Raises
+    ------
+    ModelError
+        If there is no such channel.
 
     Examples
     --------
@@ -44,6 +52,13 @@ def graphs(factors: xr.Dataset | Any) -> dict[int, networkx.Graph]:
     [('a', 'b', 1.6), ('b', 'c', 1.2)]
     """
     factors = factors if isinstance(factors, xr.Dataset) else factors.parameters
+    if sign not in SIGNS or (sign != SIGNS[0] and "sign" not in factors.coords):
+        raise ModelError(
+            f"sign is {sign!r}; choose 'together', or 'opposed' where affinities have two channels, as those of "
+            "WindowCorrelation(signed=True)."
+        )
+    if "sign" in factors.coords:
+        factors = factors.isel(unit=factors["sign"].values == sign)
     ends = [factors[end].values.astype(str) for end in ("source", "target")]
     nodes = np.unique(np.concatenate(ends)).tolist()
     loads = factors["pair"].transpose("unit", "component").values * factors["weight"].values

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -12,6 +13,7 @@ from neurodyn.models.connectome.bands import BandCoherence, EnvelopeCorrelation,
 from neurodyn.recording import check, make
 
 LINK = "--"
+SIGNS = ("together", "opposed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +63,9 @@ class WindowCorrelation:
     ----------
     window : int
         Bins of the window, odd.
+    signed : bool
+        Whether every pair has a second channel, the size of negative correlations. Pairs then carry a coordinate ``sign``,
+        "together" or "opposed", and those opposed follow after all others.
 
     Examples
     --------
@@ -69,6 +74,7 @@ class WindowCorrelation:
     """
 
     window: int = 21
+    signed: bool = False
 
     @property
     def reach(self) -> int:
@@ -85,11 +91,48 @@ class WindowCorrelation:
     ) -> np.ndarray:
         """Affinities ``(time, pair)`` of the bins from `start` to before `stop`, NaN where not observed."""
         low, high = stretch_about(start, stop, self.window, len(prepared))
-        found = window_correlation(prepared[low:high], first, second, window=self.window)
-        return found[start - low : stop - low]
+        n_together = len(first) // 2 if self.signed else len(first)
+        parts = [(slice(0, n_together), False), (slice(n_together, None), True)][: 1 + self.signed]
+        found = [
+            window_correlation(
+                prepared[low:high], first[part], second[part], window=self.window, opposed=opposed
+            )
+            for part, opposed in parts
+        ]
+        return np.concatenate(found, axis=1)[start - low : stop - low]
 
 
 Affinity = ConcurrentChange | WindowCorrelation | PhaseLocking | EnvelopeCorrelation | BandCoherence
+
+
+class Pairs(NamedTuple):
+    """The pairs of some units that a measure speaks of.
+
+    Attributes
+    ----------
+    first, second : numpy.ndarray of int
+        Places of their units.
+    coords : dict
+        Labels of the pairs by coordinate: ``unit``, ``source``, ``target``, and of a signed measure ``sign``.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    coords: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, measure: Affinity, labels: np.ndarray) -> "Pairs":
+        """Pairs of units with labels ``(unit,)``, in the order in which the measure returns them."""
+        first, second = pairs_of(len(labels))
+        names = [f"{labels[i]}{LINK}{labels[j]}" for i, j in zip(first, second, strict=True)]
+        if not getattr(measure, "signed", False):
+            coords = {"unit": names, "source": labels[first], "target": labels[second]}
+            return cls(first, second, {name: np.array(column) for name, column in coords.items()})
+        sign = np.repeat(SIGNS, len(first))
+        names = [*names, *(f"{name} {SIGNS[1]}" for name in names)]
+        first, second = np.tile(first, 2), np.tile(second, 2)
+        coords = {"unit": names, "source": labels[first], "target": labels[second], "sign": sign}
+        return cls(first, second, {name: np.array(column) for name, column in coords.items()})
 
 
 def require_rate(measure: Affinity, recording: xr.Dataset) -> None:
@@ -140,7 +183,8 @@ def affinity(
     Returns
     -------
     xr.Dataset
-        A recording whose units are pairs, with coordinates ``source`` and ``target``; 0 or more; NaN where either unit, or a
+        A recording whose units are pairs, with coordinates ``source`` and ``target`` (and ``sign`` of a measure in two
+        channels); 0 or more; NaN where either unit, or a
         bin within the measure's reach, was not observed.
 
     Raises
@@ -174,7 +218,8 @@ def affinity(
         raise RecordingError(f"two units are called {twice!r}; give every unit a label of its own.")
     activity = recording["activity"].transpose(..., "time", "unit")
     values = activity.values.reshape(-1, *activity.shape[-2:])
-    first, second = pairs_of(len(labels))
+    pairs = Pairs.of(measure, labels)
+    first, second = pairs.first, pairs.second
     shown = [None] * len(values) if scale_on is None else np.reshape(scale_on, values.shape)
     prepared = [measure.prepare(trial.astype(float), on) for trial, on in zip(values, shown, strict=True)]
     found = np.stack([measure.between(trial, first, second, 0, len(trial)) for trial in prepared])
@@ -194,8 +239,8 @@ def affinity(
             found.reshape(*activity.shape[:-1], len(first)),
             sampling_interval=float(attrs["sampling_interval"]),
             time=recording["time"].values,
-            unit=[f"{labels[i]}{LINK}{labels[j]}" for i, j in zip(first, second, strict=True)],
-            unit_coords={"source": labels[first], "target": labels[second]},
+            unit=pairs.coords["unit"],
+            unit_coords={name: column for name, column in pairs.coords.items() if name != "unit"},
             **of_trials,
             **{name: attrs.get(name, "") for name in ("modality", "subject", "session", "source")},
             history=(*attrs.get("history", ()), f"affinity of pairs: {measure!r}"),

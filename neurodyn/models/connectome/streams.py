@@ -6,8 +6,7 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import RecordingError
-from neurodyn.inference.affinity import pairs_of
-from neurodyn.models.connectome.measures import require_rate
+from neurodyn.models.connectome.measures import Pairs, require_rate
 
 BLOCK_BYTES = 2**27
 
@@ -21,8 +20,8 @@ class Blocks(NamedTuple):
         ``(trial, time, unit)``.
     measure : callable
         Makes affinities ``(time, pair)`` of prepared traces.
-    first, second : numpy.ndarray of int
-        Units of every pair.
+    pairs : Pairs
+        Units and labels of every pair.
     length : int
         Bins of a block.
     starts : tuple of (int, int)
@@ -31,8 +30,7 @@ class Blocks(NamedTuple):
 
     traces: np.ndarray
     measure: Any
-    first: np.ndarray
-    second: np.ndarray
+    pairs: Pairs
     length: int
     starts: tuple[tuple[int, int], ...]
 
@@ -48,13 +46,13 @@ class Blocks(NamedTuple):
             )
         activity = recording["activity"].transpose(..., "time", "unit")
         traces = activity.values.reshape(-1, *activity.shape[-2:]).astype(float)
-        first, second = pairs_of(len(labels))
-        length = max(BLOCK_BYTES // (8 * len(first)), 2 * measure.reach + 1)
+        pairs = Pairs.of(measure, labels)
+        length = max(BLOCK_BYTES // (8 * len(pairs.first)), 2 * measure.reach + 1)
         starts = tuple(
             (trial, start) for trial in range(len(traces)) for start in range(0, traces.shape[1], length)
         )
         prepared = np.stack([measure.prepare(trial) for trial in traces])
-        return cls(prepared, measure, first, second, length, starts)
+        return cls(prepared, measure, pairs, length, starts)
 
     @property
     def count(self) -> int:
@@ -65,6 +63,6 @@ class Blocks(NamedTuple):
         """Values, 0 where not observed, and mask of one block."""
         trial, start = self.starts[index]
         stop = min(start + self.length, self.traces.shape[1])
-        found = self.measure.between(self.traces[trial], self.first, self.second, start, stop)
+        found = self.measure.between(self.traces[trial], self.pairs.first, self.pairs.second, start, stop)
         mask = np.isfinite(found)
         return np.where(mask, found, 0.0), mask

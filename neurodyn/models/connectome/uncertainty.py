@@ -73,7 +73,7 @@ def bootstrap_components(
     dims = ("unit", "component")
     coords = {
         name: fit.parameters[name]
-        for name in ("unit", "source", "target", "component")
+        for name in ("unit", "source", "target", "sign", "component")
         if name in fit.parameters.coords
     }
     return xr.Dataset(

@@ -7,8 +7,7 @@ import numpy as np
 import xarray as xr
 
 from neurodyn.errors import ModelError, NotApplicable
-from neurodyn.inference.affinity import pairs_of
-from neurodyn.models.connectome.measures import Affinity, ConcurrentChange, affinity
+from neurodyn.models.connectome.measures import Affinity, ConcurrentChange, Pairs, affinity
 from neurodyn.validation.holdout.protocol import Protocol, part, require_trials
 from neurodyn.validation.layout import as3, generator, near, shape3
 from neurodyn.validation.split import Split, inside
@@ -90,7 +89,8 @@ class OfPairs(Protocol):
         before = given if split.adapt_mask is None else as3(split.adapt_mask)
         shown = np.where(scaled_on, train, before)
         pairs = affinity(recording, self.measure, scale_on=shown.reshape(recording["activity"].shape))
-        first, second = pairs_of(shape3(recording)[2])
+        of_units = Pairs.of(self.measure, recording["unit"].values.astype(str))
+        first, second = of_units.first, of_units.second
 
         def whole(mask: np.ndarray) -> np.ndarray:
             """Bins whose window lies within the mask; what leaves the recording has no affinity anyway."""
