@@ -59,8 +59,7 @@ print(neurodyn.recording.describe(traces))
 # ----------------------------
 # Affinities are common rises: a rise of the calcium says that a neuron fired, a fall only that it stopped. The number of
 # components is chosen among four animals, by holding out each of them: the smallest that predicts as well as the best,
-# within a standard error. The fifth animal takes no part
-# in that choice (its names count for which neurons are used at all), and no behaviour is looked at.
+# within a standard error. The fifth animal takes no part in any choice, and no behaviour is looked at.
 
 measure = ConcurrentChange(window=5, rises=True)
 others, last = traces.isel(trial=slice(0, 4)), traces.isel(trial=[4])
@@ -89,7 +88,7 @@ if worms:
 else:
     first = traces["unit"].values[traces["community"].values == 0]
     among = np.isin(ends[0], first) & np.isin(ends[1], first)
-component = int((pair.values[among].sum(0) / np.maximum(pair.values.sum(0), 1e-12)).argmax())
+component = int((pair.values[among].sum(0) / pair.values.sum(0)).argmax())
 report.plot_component(fit, component, behaviour=backwards.isel(trial=slice(0, 4)))
 
 # %%
@@ -114,9 +113,7 @@ report.plot_connectome_summary(fit, behaviour=backwards.isel(trial=slice(0, 4)))
 
 names = np.unique(np.concatenate(ends))
 strength = np.stack([pair.values[(ends[0] == name) | (ends[1] == name)].sum(0) for name in names])
-leading = dict(
-    zip(names.tolist(), (strength / np.maximum(strength.sum(0), 1e-12)).argmax(1).tolist(), strict=True)
-)
+leading = dict(zip(names.tolist(), (strength / strength.sum(0)).argmax(1).tolist(), strict=True))
 if worms:
     kinds = [(name, f"{name[:-1]}R") for name in names.tolist() if name.endswith("L")]
     beside = together(leading, kinds, key=0)
@@ -126,21 +123,34 @@ if worms:
     )
 
 # %%
-# Are neurons that act together wired together? The graph of a component against the synapses counted in another animal,
-# with names exchanged at random for comparison.
+# Are neurons that act together wired together? The graph of a component against the synapses counted in two other animals
+# (`White et al., 1986 <https://doi.org/10.1098/rstb.1986.0056>`__;
+# `Witvliet et al., 2021 <https://doi.org/10.1038/s41586-021-03778-8>`__), chemical and electrical ones apart, with names
+# exchanged at random for comparison. Of so many rows some have a small p by chance; a claim would need it divided by their
+# number.
+
+
+def wiring(path: pathlib.Path, kind: int) -> networkx.Graph:
+    """Synapses of one kind, summed over both directions."""
+    found = networkx.Graph()
+    for synapse in json.loads(path.read_text()):
+        one, other = synapse["pre"], synapse["post"]
+        if synapse["typ"] == kind and one != other:
+            before = found.get_edge_data(one, other, {"weight": 0.0})["weight"]
+            found.add_edge(one, other, weight=before + float(sum(synapse["syn"])))
+    return found
+
 
 if worms:
-    anatomy = networkx.Graph()
-    for synapse in json.loads((folder / "white_1986_whole.json").read_text()):
-        one, other, count = synapse["pre"], synapse["post"], float(sum(synapse["syn"]))
-        count = count / 2 if synapse["typ"] == 2 else count  # electrical ones are listed in both directions
-        before = anatomy.get_edge_data(one, other, {"weight": 0.0})["weight"]
-        anatomy.add_edge(one, other, weight=before + count)
-    for number, graph in graphs(fit).items():
-        wired = graph_association(graph, anatomy, key=0, n_permutations=500)
-        print(
-            f"component {number}: rank correlation {wired.value:.2f} over {wired.size} neurons, p {wired.p_value:.3f}"
-        )
+    for animal in ("white_1986_whole", "witvliet_2020_8"):
+        for kind, said in ((0, "chemical"), (2, "electrical")):
+            anatomy = wiring(folder / f"{animal}.json", kind)
+            for number, graph in graphs(fit).items():
+                wired = graph_association(graph, anatomy, key=0, n_permutations=500)
+                print(
+                    f"{animal}, {said}, component {number}: rank correlation {wired.value:.2f} over {wired.size} neurons, "
+                    f"p {wired.p_value:.3f}"
+                )
 
 # %%
 # What not to read into it: five animals of one laboratory; behaviour was not touched, so that a component goes with
