@@ -9,6 +9,7 @@ from neurodyn.analysis.dynamics.fixed_points import (
     jacobians,
     spectrum,
 )
+from neurodyn.analysis.dynamics.intervention_curves import InterventionCurve, Switched, intervention_curve
 from neurodyn.analysis.dynamics.interventions import Silencing, Switching, matched_set, silencing, switching
 from neurodyn.analysis.dynamics.lyapunov import lyapunov_exponents
 from neurodyn.analysis.dynamics.orbits import NoiseCurve, Orbit, noise_curve, orbit
@@ -32,12 +33,14 @@ from neurodyn.analysis.dynamics.scores import (
 __all__ = [
     "Dynamics",
     "FixedPoints",
+    "InterventionCurve",
     "Mapped",
     "NoiseCurve",
     "Orbit",
     "ReadOut",
     "Rectified",
     "Silencing",
+    "Switched",
     "Switching",
     "Zones",
     "adjoint_score",
@@ -48,6 +51,7 @@ __all__ = [
     "fixed_points",
     "group_weights",
     "growth_rates",
+    "intervention_curve",
     "jacobians",
     "lyapunov_exponents",
     "matched_set",
