@@ -3,11 +3,14 @@
 import functools
 import warnings
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
 
+import neurodyn
 from neurodyn import recording
+from neurodyn.analysis.dynamics import course
 from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.models import HMMEmulator
 from neurodyn.models.recurrent import Training
@@ -172,6 +175,39 @@ def test_an_interrupted_fit_goes_on_to_the_same_numbers(tmp_path):
     resumed = model.fit(data, key=3, checkpoint=path)
     whole = model.fit(data, key=3)
     xr.testing.assert_identical(resumed.parameters, whole.parameters)
+
+
+def test_networks_of_the_way_are_kept_also_across_an_interruption(tmp_path):
+    data = CHAIN.sample(12, n_trials=40, key=0).drop_vars("state")
+
+    class Stop:
+        count = 0
+
+        def update(self, fraction, text):
+            self.count += 1
+            if self.count == 2:
+                raise KeyboardInterrupt
+
+    path = tmp_path / "half.npz"
+    with pytest.warns(NeurodynWarning, match="interrupted"):
+        small().fit(data, key=3, snapshots=3, checkpoint=path, checkpoint_seconds=0.0, progress=Stop())
+    resumed = small().fit(data, key=3, snapshots=3, checkpoint=path)
+    whole = small().fit(data, key=3, snapshots=3)
+    xr.testing.assert_identical(resumed.parameters, whole.parameters)
+    whole.save(tmp_path / "fit.nc")
+    steps, networks = neurodyn.load(tmp_path / "fit.nc").snapshots()
+    assert steps.tolist() == [0, 3, 6]
+    last = whole.dynamics()
+    for name in ("recurrent", "drive", "readout"):
+        np.testing.assert_array_equal(getattr(networks[-1], name), getattr(last, name))
+        assert (getattr(networks[0], name) != getattr(last, name)).any()
+    assert len(course(networks, key=jax.random.key(0), n_runs=4, n_steps=10, n_starts=5).growth) == 3
+    plain = small().fit(data, key=3)
+    np.testing.assert_array_equal(plain.parameters["recurrent"], whole.parameters["recurrent"])
+    with pytest.raises(ModelError, match="snapshots=10"):
+        plain.snapshots()
+    with pytest.raises(ModelError, match="snapshots"):
+        small().fit(data, key=3, snapshots=-1)
 
 
 def test_the_best_of_several_starts_is_kept():

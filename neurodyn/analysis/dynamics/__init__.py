@@ -1,5 +1,6 @@
 """What recurrent dynamics do, and which units do it: for anything with ``step(state, input)``."""
 
+from neurodyn.analysis.dynamics.courses import Course, course
 from neurodyn.analysis.dynamics.fixed_points import (
     FixedPoints,
     as_rates,
@@ -31,6 +32,7 @@ from neurodyn.analysis.dynamics.scores import (
 )
 
 __all__ = [
+    "Course",
     "Dynamics",
     "FixedPoints",
     "InterventionCurve",
@@ -45,6 +47,7 @@ __all__ = [
     "Zones",
     "adjoint_score",
     "as_rates",
+    "course",
     "crossing_score",
     "crossings",
     "enumerated_fixed_points",
