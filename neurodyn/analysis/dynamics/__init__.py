@@ -14,6 +14,7 @@ from neurodyn.analysis.dynamics.intervention_curves import InterventionCurve, Sw
 from neurodyn.analysis.dynamics.interventions import Silencing, Switching, matched_set, silencing, switching
 from neurodyn.analysis.dynamics.lyapunov import lyapunov_exponents
 from neurodyn.analysis.dynamics.orbits import NoiseCurve, Orbit, noise_curve, orbit
+from neurodyn.analysis.dynamics.presynaptic import PresynapticEffect, presynaptic_effect
 from neurodyn.analysis.dynamics.protocol import (
     Dynamics,
     Mapped,
@@ -39,6 +40,7 @@ __all__ = [
     "Mapped",
     "NoiseCurve",
     "Orbit",
+    "PresynapticEffect",
     "ReadOut",
     "Rectified",
     "Silencing",
@@ -62,6 +64,7 @@ __all__ = [
     "noise_sensitivity",
     "noisy_states",
     "orbit",
+    "presynaptic_effect",
     "presynaptic_score",
     "residency",
     "rollout",
