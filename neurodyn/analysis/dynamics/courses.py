@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from neurodyn.analysis.dynamics.fixed_points import rates_of
+from neurodyn.analysis.dynamics.orbits import size_and_changes
 from neurodyn.analysis.dynamics.protocol import ReadOut, Rectified, compiled, noisy_states, rollout
 from neurodyn.errors import ModelError
 
@@ -24,7 +25,7 @@ class Course(NamedTuple):
         Factor per step by which the state moves away from the origin without noise, from the start where it is
         largest; the origin attracts where it is below one.
     radius : array
-        Root mean squared distance of noisy states from their mean.
+        Root mean squared distance of noisy states from their mean; infinite where they run away, and the changes are NaN.
     leading, drawn : array
         Changes of the symbol per step, of the one with the largest logit, and of symbols drawn by their probabilities.
     independent : array
@@ -100,12 +101,11 @@ def course(
         logits = network.logits(states)
         leading, drawn = jnp.argmax(logits, axis=-1), jax.random.categorical(second, logits)
         frequency = jax.nn.one_hot(leading, logits.shape[-1]).mean(axis=(0, 1))
-        flat = states.reshape(-1, states.shape[-1])
-        radius = jnp.sqrt(jnp.square(flat - flat.mean(axis=0)).sum(axis=-1).mean())
-        changes = [(one[1:] != one[:-1]).mean() for one in (leading, drawn)]
+        radius, changes = size_and_changes(states, (leading, drawn))
+        independent = jnp.where(jnp.isfinite(radius), 1 - jnp.square(frequency).sum(), jnp.nan)
         begins = jnp.concatenate([starts, states[-1]])
         silent = rollout(network, begins, jnp.zeros((n_steps, len(begins), network.n_input)))
-        return jnp.linalg.norm(silent, axis=-1), radius, *changes, 1 - jnp.square(frequency).sum()
+        return jnp.linalg.norm(silent, axis=-1), radius, *changes, independent
 
     size = max(network.n_state for network in networks)
     starts = jnp.asarray(np.abs(random.normal(size=(n_starts, size))), jnp.float32)

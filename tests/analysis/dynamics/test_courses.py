@@ -36,6 +36,8 @@ def test_a_network_that_noise_does_not_reach_or_that_only_repeats_it_does_not_sw
     assert found.growth[1] > 1
     runaway = course([pair(3.0)], key=KEY, n_runs=4, n_steps=300, n_starts=5)
     assert runaway.growth[0] == pytest.approx(3.0, rel=1e-3)
+    assert (runaway.radius[0], runaway.switches[0]) == (np.inf, False)
+    assert np.isnan(runaway.leading[0])
 
 
 def test_other_dynamics_are_measured_one_by_one():
