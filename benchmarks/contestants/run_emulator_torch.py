@@ -2,7 +2,8 @@
 
 `nn.RNN` without biases, the straight-through Gumbel softmax, and Sinkhorn in the log domain on the same schedule: the
 updates without gradients, then one extrapolation with frozen potentials through which autograd goes (the envelope
-gradient, as GeomLoss takes it). Eager, single precision, all threads PyTorch takes by itself.
+gradient, as GeomLoss takes it). Eager, single precision, all threads PyTorch takes by itself, subnormal numbers flushed
+to zero (they slow its exponentials and products).
 
 Options: `batch=N` sequences of a step.
 """
@@ -68,6 +69,7 @@ def transport(x, y, n_steps):
 
 def prepare(problem, iterations, options):
     """Sequences, and as many steps as asked."""
+    torch.set_flush_denormal(True)
     batch = int(dict(one.split("=") for one in options)["batch"])
     start = {name.removeprefix("start_"): problem[name] for name in problem if name.startswith("start_")}
     n_symbols = len(start["readout"])

@@ -215,12 +215,12 @@ def publish(
     lines = [line for found in races for line in (scored(found) if found.task.scored else judge(found))]
     header = ("race", "contestant", "first fit, s", "a step, wall s", "a step, CPU s", "peak GB")
     body = [
-        f"Network of {WIDTH} units, noise of {NOISE} dimensions, {STEPS} bins, {SYMBOLS} symbols; independent Sinkhorn loss on "
-        f"the same schedule, clipping, Adam; single precision, {usable_cores()} cores for both. Median (range) over {rounds} "
-        "rounds in turns of the second fit in a process, compiled and warm, divided by its steps.",
+        f"Network of {WIDTH} units, noise of {NOISE} dimensions, {STEPS} bins, {SYMBOLS} symbols; independent Sinkhorn loss "
+        f"on the same schedule, clipping, Adam; single precision, {usable_cores()} cores for both. Median (range) over "
+        f"{rounds} rounds in turns of the second fit in a process, compiled and warm, divided by its steps.",
         "",
-        "The peer is written plainly: `nn.RNN`, `gumbel_softmax(hard=True)`, Sinkhorn in the log domain without gradients and "
-        "one extrapolation with frozen potentials under autograd; eager.",
+        "The peer is written plainly: `nn.RNN`, `gumbel_softmax(hard=True)`, Sinkhorn in the log domain without gradients "
+        "and one extrapolation with frozen potentials under autograd; eager, subnormal numbers flushed to zero.",
         "",
         table(header, [row for found in races for row in rows(found)]),
         "",
@@ -231,8 +231,8 @@ def publish(
         errors, exactness = transport.errors()
         lines += exactness
         body += [
-            "Errors of the transport in single precision: sequences of the chain against many updates in double precision and "
-            "against the best assignment; and points with noise added, whose best assignment is unique.",
+            "Errors of the transport in single precision: sequences of the chain against many updates in double precision "
+            "and against the best assignment; and points with noise added, whose best assignment is unique.",
             "",
             errors,
             "",
