@@ -185,13 +185,14 @@ def publish(wanted: list[Cell], command: str) -> None:
     left = [cell.name for cell in alike if cell.name not in done]
     shared = next(iter(done.values()))
     body = [
-        f"Networks of 150 units, {one.steps} steps of batch {one.batch}, seed {one.seed}; {one.measured} sequences measured, "
-        f"distances of {shared['compared']}, divergences of batches of {shared['batch']}. The floor is one half of the target's "
-        "sequences against the other. A distance below its floor means less varied sequences, not better ones. Published: "
-        "network / chain against itself, as read off the figures of arXiv:2510.25674, on numbers of sequences of their own.",
+        f"Networks of 150 units, {one.steps} steps of batch {one.batch} (in whole epochs of {one.sequences} sequences), "
+        f"seed {one.seed}; {one.measured} sequences measured, distances of {shared['compared']}, divergences of batches of "
+        f"{shared['batch']}. The floor is one half of the target's sequences against the other. A distance below its floor "
+        "means less varied sequences, not better ones. Published: network / chain against itself, as read off the figures "
+        "of arXiv:2510.25674, on numbers of sequences of their own.",
         "",
-        f"Misses: divergence further than 2 standard errors from its floor, transition error not below {ERROR:g}, volatility "
-        f"off by more than {VOLATILITY:.0%}, the rarest symbol's frequency by more than {RARE:.0%}.",
+        f"Misses: divergence further than 2 standard errors from its floor, transition error not below {ERROR:g}, "
+        f"volatility off by more than {VOLATILITY:.0%}, the rarest symbol's frequency by more than {RARE:.0%}.",
         "",
         table(HEADER, [row(name, found) for name, found in done.items()]),
         "",
