@@ -174,9 +174,8 @@ def judge(found: Race) -> list[Line]:
     ]
 
 
-def scored(found: Race) -> list[Line]:
-    """What both have learnt after the same number of steps."""
-    itself = floor()
+def scored(found: Race, itself: Mapping[str, float]) -> list[Line]:
+    """What both have learnt after the same number of steps, beside the chain against itself."""
     note = f"the chain against itself {itself['divergence']:.3f}, se {itself['error']:.3f}"
     lines = []
     for name in (OURS, PEER):
@@ -212,7 +211,9 @@ def publish(
     for task in tasks:
         event = Event(task, contestants(task), write, divergence if task.scored else _nothing)
         races.append(hold(event, 1 if task.scored else rounds))
-    lines = [line for found in races for line in (scored(found) if found.task.scored else judge(found))]
+    lines = [
+        line for found in races for line in (scored(found, floor()) if found.task.scored else judge(found))
+    ]
     header = ("race", "contestant", "first fit, s", "a step, wall s", "a step, CPU s", "peak GB")
     body = [
         f"Network of {WIDTH} units, noise of {NOISE} dimensions, {STEPS} bins, {SYMBOLS} symbols; independent Sinkhorn loss "
