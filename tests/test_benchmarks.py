@@ -19,6 +19,8 @@ from benchmarks.predictive_coding import race as filters
 from benchmarks.predictive_coding import speed as filter_speed
 from benchmarks.problems import Task, generating_model, starting_parameters
 from benchmarks.race import OURS, PRODUCTS, Race
+from benchmarks.rnn_emulation import grid, transport
+from benchmarks.rnn_emulation import race as emulators
 
 
 def test_a_bar_is_held_or_missed_and_a_nan_never_holds_one():
@@ -265,3 +267,76 @@ def test_outcomes_reverse_and_participants_differ(tmp_path):
     with np.load(path) as stored:
         assert stored["values"].shape == (1, 400)
         assert len(np.unique(stored["start_omega"][:, 0])) > 40
+
+
+def emulator_race():
+    """Two rounds of four steps; ours takes half and a quarter of the peer's seconds."""
+
+    def one(wall, **about):
+        return run(3.0, 1.0) | {"second": {"cpu": 2 * wall, "wall": wall}, "about": about}
+
+    alone = {"products": {"wall": 0.1, "cpu": 0.2}, "exponentials": {"wall": 0.15, "cpu": 0.3}}
+    rounds = {OURS: [one(2.0, **alone), one(1.0, **alone)], emulators.PEER: [one(4.0), one(4.0)]}
+    return Race(emulators.EmulationTask("T6", 8, 16, 4), rounds, {}, {}, {})
+
+
+def test_training_steps_are_compared_round_by_round():
+    found = emulator_race()
+    assert emulators.ratios(found) == measure.Spread(0.375, 0.25, 0.5, 2)
+    against, alone = emulators.judge(found)
+    assert (against.measured, against.verdict) == ("0.375", measure.HOLDS)
+    assert "rounds 0.25 to 0.5" in against.note
+    assert alone.measured == "3.75"
+    found.rounds.pop(emulators.PEER)
+    found.absent[emulators.PEER] = "no network"
+    assert emulators.judge(found)[0].verdict == measure.SHORT
+    assert [line.verdict for line in emulators.scored(found, {"divergence": 0.0, "error": 0.1})] == [
+        measure.SHORT
+    ] * 2
+
+
+def test_the_reference_of_transport_has_its_marginals_and_agrees_with_the_assignment():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(12, 4)), random.normal(size=(12, 4))
+    value, partners, marginal = transport.converged(x, y, 1e-3)
+    exact, gradient = transport.assigned(x, y)
+    assert marginal < 1e-6
+    assert value == pytest.approx(exact, abs=1e-3 * np.log(144))
+    np.testing.assert_allclose((x - partners) / 12, gradient, atol=1e-3)
+    soft = transport.converged(x, y, 0.5)
+    found = transport.entropic(x, y, 0.5, 0.7, 300)
+    assert found[0] == pytest.approx(soft[0], abs=1e-5)
+    np.testing.assert_allclose(found[1], (x - soft[1]) / 12, atol=1e-5)
+
+
+def test_cells_of_the_grid_are_named_kept_and_judged(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(grid, "STORED", tmp_path)
+    monkeypatch.setattr(measure, "PAGES", tmp_path)
+    assert set(grid.PUBLISHED) <= set(grid.names())
+    assert len(grid.names()) == 8
+    wanted = grid.cells(["linear_3-d1"], 40, 256, 1024, 0)
+    assert (wanted[0].noise, wanted[0].sequences, wanted[0].model.noise) == (1, 10_240, 1)
+    assert len({cell.path for cell in grid.cells(grid.names(), 40, 256, 1024, 0)}) == 8
+    figures = {"distance": 7.2, "divergence": 0.01, "divergence_error": 0.01, "transition_error": 0.001}
+    figures |= {name + "_floor": value for name, value in figures.items()} | {"divergence_floor_error": 0.01}
+    figures |= {
+        "volatility_ratio": 1.02,
+        "rare_ratio": 0.5,
+        "minutes": 1.0,
+        "commit": "abc",
+        "compared": 9,
+        "batch": 4,
+    }
+    calls = []
+    monkeypatch.setattr(grid, "measure", lambda cell: calls.append(cell) or figures)
+    grid.publish(wanted, "command")
+    grid.publish(wanted, "command")
+    assert len(calls) == 1
+    assert "(stored)" in capsys.readouterr().out
+    page = (tmp_path / "emulation-grid-partial.md").read_text()
+    assert "7.200 / 7.200 = 1.000" in page
+    assert "| rare symbol |" in page
+    assert "linear_2-d100 has not been run" in page
+    assert grid.missed(figures | {"rare_ratio": 1.0}) == ""
+    with pytest.raises(SystemExit, match="choose among"):
+        grid.cells(["cyclic-d1"], 40, 256, 1024, 0)

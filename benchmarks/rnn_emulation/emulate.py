@@ -24,10 +24,11 @@ DRAWS = 24
 MINUTES = 12.0
 
 
-def scores(sample: xr.Dataset, target: xr.Dataset, quick: bool) -> xr.Dataset:
+def scores(sample: xr.Dataset, target: xr.Dataset, quick: bool, batch: int | None = None) -> xr.Dataset:
     """All measures of one network, beside those of the target against itself."""
+    usual = QUICK_BATCH if quick else BATCH
     return metrics.compare_sequences(
-        sample, target, key=11, batch=QUICK_BATCH if quick else BATCH, draws=8 if quick else DRAWS
+        sample, target, key=11, batch=batch or usual, draws=8 if quick else DRAWS
     )
 
 

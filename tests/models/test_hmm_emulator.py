@@ -3,17 +3,21 @@
 import functools
 import warnings
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
 
+import neurodyn
 from neurodyn import recording
+from neurodyn.analysis.dynamics import course, noise_curve
 from neurodyn.errors import ModelError, NeurodynWarning
-from neurodyn.models import HMMEmulator
+from neurodyn.models import HMM, HMMEmulator
 from neurodyn.models.recurrent import Training
 from neurodyn.models.recurrent.model import codes
 from neurodyn.models.recurrent.windows import cut_windows, doubts, window_length
-from neurodyn.simulate.symbol_chains import SymbolChain, fully_connected
+from neurodyn.simulate.symbol_chains import SymbolChain, fully_connected, state_recording
+from neurodyn.validation import metrics
 
 TABLE = np.array([[0.95, 0.05], [0.05, 0.95]])
 TWO = SymbolChain(np.full(2, 0.5), TABLE, np.array([[0.97, 0.03], [0.03, 0.97]]))
@@ -101,6 +105,16 @@ def test_sequences_of_different_length_and_a_single_one_are_cut_into_windows():
     fit = small(window=12).fit(data, key=0)
     assert fit.provenance["windows"] == 40
     assert fit.provenance["dropped_bins"] == 5 + 11
+    longer = CHAIN.sample(20, n_trials=3, key=0).drop_vars("state")
+    longer["activity"].values[1, 14:] = np.nan
+    terms = fit.log_likelihood(longer)
+    assert np.isfinite(terms).all()
+    assert (terms[1, 14:] == 0).all()
+    assert fit.predict(longer)["mean"].shape == (3, 20, 1, 3)
+    single = CHAIN.sample(12 * 40 + 3, key=0).drop_vars("state")
+    fit = small(window=12).fit(single, key=0)
+    assert (fit.provenance["windows"], fit.provenance["dropped_bins"]) == (40, 3)
+    assert fit.log_likelihood(single.isel(time=slice(0, 20))).dims == ("time",)
     one = CHAIN.sample(60, key=0).drop_vars("state")
     assert len(cut_windows(*codes(one)[:2], 20).symbols) == 3
     with pytest.raises(ModelError, match="smaller window"):
@@ -116,6 +130,21 @@ def test_without_noise_it_says_that_it_cannot_switch_and_does_not():
     follows = (drawn["activity"].values[:, 1:] == drawn["activity"].values[:, :-1]).mean()
     assert follows == pytest.approx(1 / 3, abs=0.03)
     assert any("cannot switch" in words for words in fit.trace.warnings)
+    key = jax.random.key(0)
+    still = noise_curve(fit.dynamics(), (1.0,), key=key, n_runs=16, n_steps=60)
+    assert (still.radius[0], still.leading[0]) == (0, 0)
+    assert still.drawn[0] == pytest.approx(2 / 3, abs=0.04)
+    passed = course([fit.dynamics()], key=key, n_runs=4, n_steps=10, n_starts=5)
+    assert not passed.switches[0]
+    found = metrics.compare_sequences(
+        fit.simulate(12, n_trials=200, key=2, hidden=False),
+        CHAIN.sample(12, n_trials=200, key=3).drop_vars("state"),
+        key=0,
+        batch=32,
+        draws=4,
+    )
+    assert float(found["volatility_ratio"]) > 3
+    assert float(found["divergence"]) > 5 * float(found["divergence_error"])
 
 
 def test_an_absorbing_state_and_a_symbol_that_never_occurs_are_named():
@@ -130,7 +159,47 @@ def test_an_absorbing_state_and_a_symbol_that_never_occurs_are_named():
     assert any("'1'" in words and "never occur" in words for words in said)
     assert any("'2'" in words and "never left" in words for words in said)
     assert fit.parameters.sizes["category"] == 3
+    unheard = data.copy(deep=True)
+    unheard["activity"].values[0, :3] = 1
+    assert np.isfinite(fit.log_likelihood(unheard)).all()
+    found = metrics.compare_sequences(fit.simulate(12, n_trials=40, key=0), data, key=0, batch=8, draws=4)
+    assert all(np.isfinite(float(value)) for value in found.values())
     assert not doubts(CHAIN.draw(100, 30, key=0)[0], ["0", "1", "2"])
+
+
+def test_states_of_a_fitted_hmm_of_which_one_is_absorbing_are_named_too():
+    """Activity that settles: the HMM's likeliest path enters the last state and stays."""
+    level = np.repeat([[0.0] * 7 + [4.0] * 23], 20, axis=0) + 0.3 * np.random.default_rng(0).normal(
+        size=(20, 30)
+    )
+    fitted = HMM(n_states=2).fit(recording.make(level[..., None], sampling_interval=1.0), key=0)
+    path = fitted.infer(recording.make(level[..., None], sampling_interval=1.0))["state_path"]
+    with pytest.warns(NeurodynWarning, match="never left once it is entered"):
+        small(window=15).fit(state_recording(path, n_states=2), key=0)
+
+
+def test_without_biases_the_strength_of_noise_scales_all_states_and_with_them_it_does_not():
+    scales, key = (0.3, 1.0, 3.7), jax.random.key(2)
+    free = noise_curve(trained().dynamics(), scales, key=key, n_runs=200, n_steps=12, discard=0)
+    np.testing.assert_allclose(free.radius / (free.scale * free.radius[1]), 1, atol=1e-4)
+    np.testing.assert_allclose(free.leading, free.leading[1], atol=1e-3)
+    assert (np.diff(free.drawn) < 0).all()
+    assert free.drawn[0] > 1.5 * free.leading[0]
+    assert free.drawn[2] == pytest.approx(free.leading[2], rel=0.1)  # strong noise leaves nothing to chance
+    data = CHAIN.sample(12, n_trials=40, key=0).drop_vars("state")
+    biased = small(bias=True).fit(data, key=0).dynamics()
+    assert biased.bias is not None
+    found = noise_curve(biased, (0.0, *scales), key=key, n_runs=32)
+    assert np.abs(found.radius[1:] / (found.scale[1:] * found.radius[2]) - 1).max() > 0.01
+    assert np.ptp(found.leading[1:]) > 0.01
+    # Without noise the biases alone decide: the state comes to rest, and drawn symbols are independent.
+    rest = np.zeros(8)
+    for _ in range(300):
+        rest = np.asarray(biased.step(rest, np.zeros(4)))
+    chance = np.asarray(jax.nn.softmax(biased.logits(rest)))
+    assert found.radius[0] == pytest.approx(0, abs=1e-4)
+    assert found.leading[0] == 0
+    assert found.drawn[0] == pytest.approx(1 - np.square(chance).sum(), abs=0.03)
 
 
 def test_two_units_unknown_symbols_and_bad_settings_are_refused():
@@ -172,6 +241,39 @@ def test_an_interrupted_fit_goes_on_to_the_same_numbers(tmp_path):
     resumed = model.fit(data, key=3, checkpoint=path)
     whole = model.fit(data, key=3)
     xr.testing.assert_identical(resumed.parameters, whole.parameters)
+
+
+def test_networks_of_the_way_are_kept_also_across_an_interruption(tmp_path):
+    data = CHAIN.sample(12, n_trials=40, key=0).drop_vars("state")
+
+    class Stop:
+        count = 0
+
+        def update(self, fraction, text):
+            self.count += 1
+            if self.count == 2:
+                raise KeyboardInterrupt
+
+    path = tmp_path / "half.npz"
+    with pytest.warns(NeurodynWarning, match="interrupted"):
+        small().fit(data, key=3, snapshots=3, checkpoint=path, checkpoint_seconds=0.0, progress=Stop())
+    resumed = small().fit(data, key=3, snapshots=3, checkpoint=path)
+    whole = small().fit(data, key=3, snapshots=3)
+    xr.testing.assert_identical(resumed.parameters, whole.parameters)
+    whole.save(tmp_path / "fit.nc")
+    steps, networks = neurodyn.load(tmp_path / "fit.nc").snapshots()
+    assert steps.tolist() == [0, 3, 6]
+    last = whole.dynamics()
+    for name in ("recurrent", "drive", "readout"):
+        np.testing.assert_array_equal(getattr(networks[-1], name), getattr(last, name))
+        assert (getattr(networks[0], name) != getattr(last, name)).any()
+    assert len(course(networks, key=jax.random.key(0), n_runs=4, n_steps=10, n_starts=5).growth) == 3
+    plain = small().fit(data, key=3)
+    np.testing.assert_array_equal(plain.parameters["recurrent"], whole.parameters["recurrent"])
+    with pytest.raises(ModelError, match="snapshots=10"):
+        plain.snapshots()
+    with pytest.raises(ModelError, match="snapshots"):
+        small().fit(data, key=3, snapshots=-1)
 
 
 def test_the_best_of_several_starts_is_kept():

@@ -1,5 +1,6 @@
 """What recurrent dynamics do, and which units do it: for anything with ``step(state, input)``."""
 
+from neurodyn.analysis.dynamics.courses import Course, course
 from neurodyn.analysis.dynamics.fixed_points import (
     FixedPoints,
     as_rates,
@@ -9,9 +10,11 @@ from neurodyn.analysis.dynamics.fixed_points import (
     jacobians,
     spectrum,
 )
+from neurodyn.analysis.dynamics.intervention_curves import InterventionCurve, Switched, intervention_curve
 from neurodyn.analysis.dynamics.interventions import Silencing, Switching, matched_set, silencing, switching
 from neurodyn.analysis.dynamics.lyapunov import lyapunov_exponents
 from neurodyn.analysis.dynamics.orbits import NoiseCurve, Orbit, noise_curve, orbit
+from neurodyn.analysis.dynamics.presynaptic import PresynapticEffect, presynaptic_effect
 from neurodyn.analysis.dynamics.protocol import (
     Dynamics,
     Mapped,
@@ -30,24 +33,30 @@ from neurodyn.analysis.dynamics.scores import (
 )
 
 __all__ = [
+    "Course",
     "Dynamics",
     "FixedPoints",
+    "InterventionCurve",
     "Mapped",
     "NoiseCurve",
     "Orbit",
+    "PresynapticEffect",
     "ReadOut",
     "Rectified",
     "Silencing",
+    "Switched",
     "Switching",
     "Zones",
     "adjoint_score",
     "as_rates",
+    "course",
     "crossing_score",
     "crossings",
     "enumerated_fixed_points",
     "fixed_points",
     "group_weights",
     "growth_rates",
+    "intervention_curve",
     "jacobians",
     "lyapunov_exponents",
     "matched_set",
@@ -55,6 +64,7 @@ __all__ = [
     "noise_sensitivity",
     "noisy_states",
     "orbit",
+    "presynaptic_effect",
     "presynaptic_score",
     "residency",
     "rollout",

@@ -295,8 +295,13 @@ def growth_rates(
 
         return jax.lax.scan(one, states, None, length=n_steps)[1]
 
-    found = np.asarray(compiled(dynamics, distances)(states), np.float64)
-    last = np.maximum((found > SMALLEST).sum(axis=0) - 1, 0)
+    return rates_of(np.asarray(compiled(dynamics, distances)(states)))
+
+
+def rates_of(distances: Float[np.ndarray, "step start"]) -> Float[np.ndarray, " start"]:
+    """Growth per step over the second half of the time in which a distance is neither lost nor beyond all numbers."""
+    found = np.asarray(distances, np.float64)
+    last = np.maximum(((found > SMALLEST) & np.isfinite(found)).sum(axis=0) - 1, 0)
     middle, columns = last // 2, np.arange(found.shape[1])
     usable = last > middle
     ratio = np.where(usable, found[last, columns], 0.0) / np.where(usable, found[middle, columns], 1.0)

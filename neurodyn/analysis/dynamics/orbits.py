@@ -83,7 +83,7 @@ class NoiseCurve(NamedTuple):
     scale : array
         Standard deviation of the noise.
     radius : array
-        Root mean squared distance of the states from their mean.
+        Root mean squared distance of the states from their mean; infinite where they run away, and the changes are NaN.
     leading, drawn : array
         Changes of the symbol per step, of the one with the largest logit, and of symbols drawn by their probabilities.
     """
@@ -162,6 +162,16 @@ def _noisy(
     logits = dynamics.logits(states)
     drawn = jax.random.categorical(second, logits)
     leading = jnp.argmax(logits, axis=-1)
+    radius, (of_leading, of_drawn) = size_and_changes(states, (leading, drawn))
+    return radius, of_leading, of_drawn
+
+
+def size_and_changes(
+    states: Float[Array, "step run state"], symbols: tuple[Array, ...]
+) -> tuple[Array, list[Array]]:
+    """Radius of noisy runs, infinite where they run away, and changes per step of symbols, NaN then."""
     flat = states.reshape(-1, states.shape[-1])
     radius = jnp.sqrt(jnp.square(flat - flat.mean(axis=0)).sum(axis=-1).mean())
-    return radius, (leading[1:] != leading[:-1]).mean(), (drawn[1:] != drawn[:-1]).mean()
+    finite = jnp.isfinite(radius)
+    changes = [jnp.where(finite, (one[1:] != one[:-1]).mean(), jnp.nan) for one in symbols]
+    return jnp.where(finite, radius, jnp.inf), changes

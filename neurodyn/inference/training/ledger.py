@@ -36,6 +36,10 @@ class Result(NamedTuple):
         Whether it came to its end by itself.
     diagnosis : str
         What was not finite, and when; empty otherwise.
+    snapshots : tuple of tree
+        Averaged parameters on the way.
+    snapshot_steps : tuple of int
+        Steps taken before each.
     """
 
     parameters: Tree
@@ -48,6 +52,8 @@ class Result(NamedTuple):
     reason: str
     finished: bool
     diagnosis: str
+    snapshots: tuple[Tree, ...] = ()
+    snapshot_steps: tuple[int, ...] = ()
 
 
 class Ledger:
@@ -63,12 +69,21 @@ class Ledger:
         Parameters at the beginning.
     settings : Training
         Patience and schedule.
+    kept : tuple of int
+        Steps at which a copy of the parameters is kept.
     """
 
     def __init__(
-        self, n_runs: int, names: tuple[str, ...], parameters: list[np.ndarray], settings: Training
+        self,
+        n_runs: int,
+        names: tuple[str, ...],
+        parameters: list[np.ndarray],
+        settings: Training,
+        kept: tuple[int, ...] = (),
     ) -> None:
-        self.names, self.settings = names, settings
+        self.names, self.settings, self.kept = names, settings, frozenset(kept)
+        self.snapshots: list[np.ndarray] = []
+        self.snapshot_steps: list[int] = []
         self.best_parameters = list(parameters)
         self.best = np.zeros(n_runs, np.int64)
         self.over = np.zeros(n_runs, bool)
@@ -109,6 +124,9 @@ class Ledger:
         array
             By what the step sizes are to be multiplied.
         """
+        if step in self.kept:
+            self.snapshots.append(np.stack(parameters))
+            self.snapshot_steps.append(step)
         taken = step - (self.steps[-1] if self.steps else 0)
         self.steps.append(step)
         self.epochs.append(epoch)
@@ -195,6 +213,8 @@ class Ledger:
             reason=reason,
             finished=failed < 0 and not interrupted,
             diagnosis=diagnosis,
+            snapshots=tuple(unpack(taken[run]) for taken in self.snapshots),
+            snapshot_steps=tuple(self.snapshot_steps),
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -209,6 +229,9 @@ class Ledger:
             "ledger parts": np.array(self.parts),
         }
         found["ledger parameters"] = np.stack(self.best_parameters)
+        if self.snapshots:
+            found["ledger snapshots"] = np.stack(self.snapshots)
+            found["ledger snapshot steps"] = np.array(self.snapshot_steps)
         return found
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -227,3 +250,6 @@ class Ledger:
         self.scores = list(arrays["ledger scores"])
         self.parts = list(arrays["ledger parts"])
         self.best_parameters = list(arrays["ledger parameters"])
+        if "ledger snapshots" in arrays:
+            self.snapshots = list(arrays["ledger snapshots"])
+            self.snapshot_steps = arrays["ledger snapshot steps"].tolist()

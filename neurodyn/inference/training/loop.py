@@ -46,6 +46,7 @@ def train(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_seconds: float = 60.0,
     identity: str = "",
+    snapshots: int = 0,
 ) -> tuple[list[Result], bool]:
     """Train once for every key.
 
@@ -77,6 +78,9 @@ def train(
         Least time between two writes.
     identity : str
         Digest of what determines the numbers.
+    snapshots : int
+        Copies of the averaged parameters that are kept on the way: at evaluations spread evenly from before the first
+        step to after the last, at most one at each. Each takes as much memory as the parameters, on the host.
 
     Returns
     -------
@@ -105,7 +109,16 @@ def train(
     results: list[Result] = []
     for number, group in enumerate(groups):
         run = _Run(
-            start, [keys[i] for i in group], data, n_trials, held_out, context, objective, settings, names
+            start,
+            [keys[i] for i in group],
+            data,
+            n_trials,
+            held_out,
+            context,
+            objective,
+            settings,
+            names,
+            snapshots,
         )
         run.resume(store.load(f"group {number}"))
         try:
@@ -128,6 +141,13 @@ def _share(progress: Progress | None, number: int, count: int) -> Callable[[floa
     return lambda fraction, text: progress.update((number + fraction) / count, text)
 
 
+def snapshot_steps(total: int, every: int, count: int) -> tuple[int, ...]:
+    """Steps of the evaluations at which parameters are kept, the first and the last among them."""
+    evaluated = [*range(0, total, every), total]
+    chosen = np.unique(np.round(np.linspace(0, len(evaluated) - 1, count)).astype(int)) if count else []
+    return tuple(evaluated[place] for place in chosen)
+
+
 def _filled(leaf: np.ndarray, n_trials: int) -> np.ndarray:
     """Zeros (False) after the last trial."""
     return np.concatenate([leaf, np.zeros((n_trials - len(leaf), *leaf.shape[1:]), leaf.dtype)])
@@ -147,6 +167,7 @@ class _Run:
         objective: Objective,
         settings: Training,
         names: tuple[str, ...],
+        snapshots: int,
     ) -> None:
         self.many = len(keys) > 1
         self.data, self.held_out, self.context = data, held_out, context
@@ -161,7 +182,10 @@ class _Run:
             self.keys = jnp.stack(keys)
         else:
             self.state, self.keys = states[0], keys[0]
-        self.ledger = Ledger(len(keys), names, self.each(self.state.averaged), settings)
+        kept = snapshot_steps(
+            settings.epochs * self.per_epoch, settings.evaluate_every * self.per_epoch, snapshots
+        )
+        self.ledger = Ledger(len(keys), names, self.each(self.state.averaged), settings, kept)
 
     def each(self, tree: Tree) -> list[Tree]:
         """Split by run, on the host."""

@@ -60,9 +60,41 @@ class HMMEmulatorFit(HasLogLikelihood, HasInfer, HasSimulate):
         Rectified
             Its step and readout.
         """
-        values = {name: self.parameters[name].values for name in ("recurrent", "input", "readout")}
-        bias = self.parameters["bias"].values if "bias" in self.parameters else None
-        return Rectified(values["recurrent"], values["input"], values["readout"], bias)
+        return self._rectified({name: self.parameters[name].values for name in self.network_parameters})
+
+    def snapshots(self) -> tuple[np.ndarray, list[Rectified]]:
+        """Networks on the way of training, as `neurodyn.analysis.dynamics.course` takes them.
+
+        They are the moving averages of the parameters, like the fit itself, which is the last of them.
+
+        Returns
+        -------
+        np.ndarray
+            Steps taken before each.
+        list of Rectified
+            The networks.
+
+        Raises
+        ------
+        ModelError
+            If none were kept.
+        """
+        if "snapshot" not in self.parameters.sizes:
+            raise ModelError(
+                "hmm_emulator: this fit kept no networks of the way; fit with the option snapshots=10."
+            )
+        networks = [
+            self._rectified(
+                {name: self.parameters[f"snapshot_{name}"].values[k] for name in self.network_parameters}
+            )
+            for k in range(self.parameters.sizes["snapshot"])
+        ]
+        return self.parameters["snapshot_step"].values, networks
+
+    @staticmethod
+    def _rectified(values: dict[str, np.ndarray]) -> Rectified:
+        """Dynamics of the arrays of a network."""
+        return Rectified(values["recurrent"], values["input"], values["readout"], values.get("bias"))
 
     def _symbols(self, recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Codes and mask of a recording, refusing symbols the network does not have."""
