@@ -277,7 +277,7 @@ def emulator_race():
 
     alone = {"products": {"wall": 0.1, "cpu": 0.2}, "exponentials": {"wall": 0.15, "cpu": 0.3}}
     rounds = {OURS: [one(2.0, **alone), one(1.0, **alone)], emulators.PEER: [one(4.0), one(4.0)]}
-    return Race(emulators.EmulationTask("T6", 8, 16, 4), rounds, {}, {}, {})
+    return Race(emulators.EmulationTask("emulator", 8, 16, 4), rounds, {}, {}, {})
 
 
 def test_training_steps_are_compared_round_by_round():

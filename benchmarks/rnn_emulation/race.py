@@ -64,8 +64,11 @@ class EmulationTask:
         return as_stem(self.name)
 
 
-SPEED = (EmulationTask("T6 batch 1024", 1024, 4096, 12), EmulationTask("T6 batch 4096", 4096, 8192, 4))
-TRAINED = EmulationTask("T6 training", 256, 2560, 150, scored=True)
+SPEED = (
+    EmulationTask("emulator, batch 1024", 1024, 4096, 12),
+    EmulationTask("emulator, batch 4096", 4096, 8192, 4),
+)
+TRAINED = EmulationTask("emulator, trained", 256, 2560, 150, scored=True)
 
 
 def contestants(task: EmulationTask) -> tuple[Contestant, ...]:
@@ -247,7 +250,11 @@ def publish(
         "versions": races[0].versions | versions("neurodyn", "jax", "jaxlib", "numpy", "scipy"),
     }
     page = write_page(
-        "t6", "T6: training steps of an emulating network", "python -m benchmarks.t6", text, record
+        "emulator-training",
+        "Training steps of an emulating network",
+        "python -m benchmarks.emulator_training",
+        text,
+        record,
     )
     print(f"written: {page} and {page.with_suffix('.json').name}")
     return lines

@@ -1,6 +1,6 @@
-"""T6: training steps of a network that emulates discrete states, beside plain PyTorch, and how exact its transport is.
+"""Training steps of a network that emulates discrete states, beside plain PyTorch, and how exact its transport is.
 
-python -m benchmarks.t6 [--rounds 3]
+python -m benchmarks.emulator_training [--rounds 3]
 """
 
 import argparse
