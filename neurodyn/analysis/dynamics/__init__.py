@@ -12,6 +12,7 @@ from neurodyn.analysis.dynamics.fixed_points import (
 from neurodyn.analysis.dynamics.interventions import Silencing, Switching, matched_set, silencing, switching
 from neurodyn.analysis.dynamics.lyapunov import lyapunov_exponents
 from neurodyn.analysis.dynamics.orbits import NoiseCurve, Orbit, noise_curve, orbit
+from neurodyn.analysis.dynamics.portraits import Portrait, kick_groups, portrait, zone_rates
 from neurodyn.analysis.dynamics.protocol import (
     Dynamics,
     Mapped,
@@ -35,6 +36,7 @@ __all__ = [
     "Mapped",
     "NoiseCurve",
     "Orbit",
+    "Portrait",
     "ReadOut",
     "Rectified",
     "Silencing",
@@ -49,17 +51,20 @@ __all__ = [
     "group_weights",
     "growth_rates",
     "jacobians",
+    "kick_groups",
     "lyapunov_exponents",
     "matched_set",
     "noise_curve",
     "noise_sensitivity",
     "noisy_states",
     "orbit",
+    "portrait",
     "presynaptic_score",
     "residency",
     "rollout",
     "silencing",
     "spectrum",
     "switching",
+    "zone_rates",
     "zones",
 ]
