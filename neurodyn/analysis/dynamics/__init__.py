@@ -9,6 +9,7 @@ from neurodyn.analysis.dynamics.fixed_points import (
     jacobians,
     spectrum,
 )
+from neurodyn.analysis.dynamics.intervention_curves import InterventionCurve, Switched, intervention_curve
 from neurodyn.analysis.dynamics.interventions import Silencing, Switching, matched_set, silencing, switching
 from neurodyn.analysis.dynamics.lyapunov import lyapunov_exponents
 from neurodyn.analysis.dynamics.orbits import NoiseCurve, Orbit, noise_curve, orbit
@@ -33,6 +34,7 @@ from neurodyn.analysis.dynamics.scores import (
 __all__ = [
     "Dynamics",
     "FixedPoints",
+    "InterventionCurve",
     "Mapped",
     "NoiseCurve",
     "Orbit",
@@ -40,6 +42,7 @@ __all__ = [
     "ReadOut",
     "Rectified",
     "Silencing",
+    "Switched",
     "Switching",
     "Zones",
     "adjoint_score",
@@ -50,6 +53,7 @@ __all__ = [
     "fixed_points",
     "group_weights",
     "growth_rates",
+    "intervention_curve",
     "jacobians",
     "kick_groups",
     "lyapunov_exponents",

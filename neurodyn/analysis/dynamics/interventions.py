@@ -68,6 +68,7 @@ def matched_set(
     readout: Float[np.ndarray, " unit"],
     random: np.random.Generator,
     nearest: int = NEAREST,
+    excluded: Int[np.ndarray, " excluded"] | None = None,
 ) -> Int[np.ndarray, " chosen"]:
     """As many other units, each drawn among those whose readout is nearest to that of one of the set.
 
@@ -81,6 +82,8 @@ def matched_set(
         Randomness.
     nearest : int
         How many are drawn from.
+    excluded : array of int, optional
+        Units that are not drawn either.
 
     Returns
     -------
@@ -89,6 +92,8 @@ def matched_set(
     """
     free = np.ones(len(readout), bool)
     free[units] = False
+    if excluded is not None:
+        free[excluded] = False
     found = []
     for unit in random.permutation(units):
         left = np.flatnonzero(free)
@@ -151,13 +156,13 @@ def switching(
     ModelError
         If no state is read as the origin.
     """
-    starts = _starts(dynamics, states, origin, target, key, n_runs)
+    starts = starts_read_as(dynamics, states, origin, target, key, n_runs)
     masks = np.ones((1, dynamics.n_state), np.float32)
     leaves, occupancy = _with_masks(dynamics, masks, starts, origin, target, key, n_steps)
     return Switching(float(leaves[0]), float(occupancy[0]))
 
 
-def _starts(
+def starts_read_as(
     dynamics: ReadOut, states: Any, origin: int, target: int, key: jax.Array, n_runs: int
 ) -> Float[Array, "run state"]:
     """States read as the origin, drawn with replacement."""
@@ -168,6 +173,42 @@ def _starts(
         raise ModelError(f"no state is read as symbol {origin}; give states of longer noisy runs.")
     random = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
     return jnp.asarray(here[random.integers(0, len(here), n_runs)])
+
+
+def few_units(units: Any, n_state: int, excluded: int = 0) -> Int[np.ndarray, " chosen"]:
+    """The units of a set, each once; refused where too few others remain to draw controls from."""
+    chosen = np.unique(np.asarray(units, int))
+    most = (n_state - excluded) // 2
+    if not 1 <= len(chosen) <= most or chosen.min() < 0 or chosen.max() >= n_state:
+        raise ModelError(
+            f"the set has {len(chosen)} units ({chosen.min(initial=n_state)} to {chosen.max(initial=-1)}) of "
+            f"{n_state}; give 1 to {most} of them, numbered from 0, so that controls remain."
+        )
+    return chosen
+
+
+def readout_difference(
+    dynamics: ReadOut, states: Any, origin: int, target: int
+) -> Float[np.ndarray, " unit"]:
+    """Difference of the readout weights of two symbols times the unit's standard deviation, in logits."""
+    n = dynamics.n_state
+    zero = dynamics.logits(jnp.zeros(n))
+    weights = np.asarray(jax.vmap(dynamics.logits)(jnp.eye(n)) - zero)
+    return (weights[:, target] - weights[:, origin]) * np.asarray(states, np.float32).std(axis=0)
+
+
+def control_sets(
+    chosen: Int[np.ndarray, " chosen"],
+    match: Float[np.ndarray, " unit"],
+    random: np.random.Generator,
+    count: int,
+    excluded: Int[np.ndarray, " excluded"] | None = None,
+) -> tuple[list[Int[np.ndarray, " chosen"]], list[Int[np.ndarray, " chosen"]]]:
+    """Random sets, and as many of similar `match`, none of them with a unit chosen or excluded."""
+    barred = chosen if excluded is None else np.union1d(chosen, excluded)
+    others = np.setdiff1d(np.arange(len(match)), barred)
+    drawn = [random.choice(others, len(chosen), replace=False) for _ in range(count)]
+    return drawn, [matched_set(chosen, match, random, excluded=excluded) for _ in range(count)]
 
 
 def silencing(
@@ -217,22 +258,13 @@ def silencing(
         If too few units are left to draw controls from, or no state is read as the origin.
     """
     check_symbols(dynamics, origin, target)
-    chosen = np.unique(np.asarray(units, int))
     n = dynamics.n_state
-    if not 1 <= len(chosen) <= n // 2 or chosen.min() < 0 or chosen.max() >= n:
-        raise ModelError(
-            f"{len(chosen)} units of {n} are to be silenced; give 1 to {n // 2}, so that controls remain."
-        )
-    starts = _starts(dynamics, states, origin, target, key, n_runs)
-    points = np.asarray(states, np.float32)
+    chosen = few_units(units, n)
+    starts = starts_read_as(dynamics, states, origin, target, key, n_runs)
     random = np.random.default_rng([*np.asarray(jax.random.key_data(key)).ravel().tolist(), 1])
-    zero = dynamics.logits(jnp.zeros(n))
-    weights = np.asarray(jax.vmap(dynamics.logits)(jnp.eye(n)) - zero)
-    readout = (weights[:, target] - weights[:, origin]) * points.std(axis=0)
-    others = np.setdiff1d(np.arange(n), chosen)
-    sets = [np.zeros(0, int), chosen]
-    sets += [random.choice(others, len(chosen), replace=False) for _ in range(n_controls)]
-    sets += [matched_set(chosen, readout, random) for _ in range(n_controls)]
+    readout = readout_difference(dynamics, states, origin, target)
+    drawn, alike = control_sets(chosen, readout, random, n_controls)
+    sets = [np.zeros(0, int), chosen, *drawn, *alike]
     masks = np.ones((len(sets), n), np.float32)
     for mask, one in zip(masks, sets, strict=True):
         mask[one] = 0
