@@ -89,7 +89,7 @@ def plot_orbit(found: Portrait, *, symbol_names: Any = None, width: float = 8.0)
     stacked = width < NARROW
     side = width if stacked else width / 2
     figure = new_figure(width, (2 if stacked else 1) * 0.92 * side)
-    left, right = figure.subplots(2 if stacked else 1, 1 if stacked else 2, sharex=True, sharey=True)
+    left, right = figure.subplots(2 if stacked else 1, 1 if stacked else 2)
     places = found.orbit.places.reshape(-1, 2)
     zone = found.zones.zone.ravel()
     words = zone_words(found.zones.bounds)

@@ -43,8 +43,8 @@ def plot_sequences(samples: Mapping[str, xr.Dataset], *, most: int = MOST, width
     --------
     >>> from neurodyn.report import plot_sequences
     >>> from neurodyn.simulate.symbol_chains import cyclic, fully_connected
-    >>> samples = {"target": cyclic().sample(20, n_trials=9, key=0), "other": fully_connected().sample(20, n_trials=7, key=1)}
-    >>> figure = plot_sequences(samples)
+    >>> target, other = cyclic().sample(20, n_trials=9, key=0), fully_connected().sample(20, n_trials=7, key=1)
+    >>> figure = plot_sequences({"target": target, "other": other})
     >>> [axes.images[0].get_array().shape for axes in figure.axes]
     [(7, 20), (7, 20)]
     """

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 WRITTEN = 6
 MOST_NAMED = 20
+RARE = 20  # times more frequent: then a linear axis would hide the rarest
 
 
 def plot_sequence_statistics(samples: Mapping[str, xr.Dataset], *, width: float = 8.0) -> "Figure":
@@ -153,7 +154,7 @@ def _draw_table(
             value = values[row, column]
             if not np.isfinite(value):
                 continue
-            text = f"{value:+.3f}" if signed else f"{value:.3f}"
+            text = f"{value:+.3f}" if signed and abs(value) >= 5e-4 else f"{abs(value):.3f}"
             dark = abs(value) > 0.6 * high and (signed or row != column)
             axes.text(
                 column,
@@ -192,7 +193,12 @@ def _draw_frequencies(axes: "Axes", shares: dict[str, np.ndarray], view: Sequenc
             gid=name,
         )
     axes.set_xlim(-0.6, len(view.names) - 0.4)
-    axes.set_ylim(0, 1.12 * max(float(np.max(list(shares.values()))), 1e-9))
+    every = np.concatenate(list(shares.values()))
+    if 0 < RARE * every.min() < every.max():
+        axes.set_yscale("log")
+        axes.set_ylim(0.5 * every.min(), 2 * every.max())
+    else:
+        axes.set_ylim(0, 1.12 * max(float(every.max()), 1e-9))
     if len(view.names) <= MOST_NAMED:
         axes.set_xticks(range(len(view.names)), view.names)
     tidy(axes, x="symbol", y="share of steps", title="symbol frequencies")
@@ -218,7 +224,7 @@ def _draw_volatility(axes: "Axes", view: SequenceView) -> None:
             gid=name,
         )
         axes.axvline(mean, color=colours[name], lw=1.0, ls=(0, (3, 2)), gid=f"mean of {name}")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
     axes.set_xlim(-0.6, most + 0.6)
     tidy(axes, x="changes of the symbol in a sequence", y="share of sequences", title="volatility")
     axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, title="mean", title_fontsize=SMALL)
