@@ -231,9 +231,10 @@ def emulator_sentences(label: str, model: Any) -> str:
         else "as published, in which every sequence meets itself in the self terms"
     )
     return (
-        f"The emulator{tag} is a network of {model.width} rectified units {'with' if model.bias else 'without'} biases, driven "
-        f"by {model.noise}-dimensional Gaussian noise alone, whose symbols are drawn from a softmax of a linear readout "
-        f"(Torre et al., 2025). It was trained for {model.steps:,} steps on the Sinkhorn divergence (Feydy et al., 2019) of "
-        f"blur {number(model.blur)} between batches of its sequences and of recorded ones, {second}. Predictions and "
-        f"likelihoods are estimates by {model.filters} particle filters of {model.particles} particles (Gordon et al., 1993)."
+        f"The emulator{tag} is a network of {model.width} rectified units {'with' if model.bias else 'without'} biases, "
+        f"driven by {model.noise}-dimensional Gaussian noise alone, whose symbols are drawn from a softmax of a linear "
+        f"readout (Torre et al., 2025). It was trained for {model.steps:,} steps on the Sinkhorn divergence (Feydy et al., "
+        f"2019) of blur {number(model.blur)} between batches of its sequences and of recorded ones, {second}. Predictions "
+        f"and likelihoods are estimates by {model.filters} particle filters of {model.particles} particles (Gordon et al., "
+        f"1993)."
     )

@@ -14,6 +14,7 @@ from neurodyn.report.style import (
     MISSING,
     NARROW,
     SMALL,
+    TEXT,
     new_figure,
     number,
     tidy,
@@ -86,6 +87,8 @@ def plot_grouped_weights(
     middles = borders - np.array([len(units) for units in named.values()]) / 2 - 0.5
     counted = [f"{name} ({len(units)})" for name, units in named.items()]
     _label(left, middles, counted, "recurrent weights, sorted")
+    left.set_xticks([])
+    left.set_xlabel("from, in the same order", fontsize=TEXT, color=INK)
     limit = max(float(np.nanmax(np.abs(means))) if np.isfinite(means).any() else 0.0, 1e-12)
     _draw(right, means, limit)
     for row, column in np.ndindex(means.shape):

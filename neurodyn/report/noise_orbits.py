@@ -80,6 +80,8 @@ def plot_orbit(found: Portrait, *, symbol_names: Any = None, width: float = 8.0)
     >>> figure.axes[1].get_title(loc="left")
     'leading symbol'
     """
+    from matplotlib.lines import Line2D
+
     if found.orbit.places.shape[-1] < 2:
         raise ModelError("the state has one dimension; an orbit is drawn of two or more.")
     count = int(found.symbols.max()) + 1
@@ -88,17 +90,15 @@ def plot_orbit(found: Portrait, *, symbol_names: Any = None, width: float = 8.0)
         raise ModelError(f"symbol_names has {len(given)} names; the network reads {count} symbols.")
     stacked = width < NARROW
     side = width if stacked else width / 2
-    figure = new_figure(width, (2 if stacked else 1) * 0.92 * side)
+    figure = new_figure(width, (2 if stacked else 1) * 0.95 * side)
     left, right = figure.subplots(2 if stacked else 1, 1 if stacked else 2)
     places = found.orbit.places.reshape(-1, 2)
     zone = found.zones.zone.ravel()
     words = zone_words(found.zones.bounds)
     _draw_decay(left, found)
     shares = np.bincount(zone, minlength=3) / max(zone.size, 1)
-    for number_, name in enumerate(ZONES):
-        _points(
-            left, places[zone == number_], ZONE_COLOURS[name], f"{words[name]} ({shares[number_]:.0%})", name
-        )
+    for place, name in enumerate(ZONES):
+        _points(left, places[zone == place], ZONE_COLOURS[name], f"{words[name]} ({shares[place]:.0%})", name)
     symbols = found.symbols.ravel()
     for symbol in np.unique(symbols).tolist():
         share = float((symbols == symbol).mean())
@@ -111,19 +111,20 @@ def plot_orbit(found: Portrait, *, symbol_names: Any = None, width: float = 8.0)
     for axes in (left, right):
         axes.set_aspect("equal", adjustable="datalim")
         axes.margins(0.06)
-        axes.legend(
+        legend = axes.legend(
             fontsize=SMALL - 0.5,
-            frameon=True,
-            facecolor="white",
-            edgecolor="none",
-            framealpha=0.75,
+            frameon=False,
             labelcolor=INK,
-            markerscale=2.2,
-            handletextpad=0.3,
+            handletextpad=0.4,
+            handlelength=1.3,
             loc="upper center",
             bbox_to_anchor=(0.5, -0.16),
             ncols=1 if axes is left else 3,
         )
+        for handle in legend.legend_handles:
+            if isinstance(handle, Line2D):
+                handle.set_alpha(1.0)
+                handle.set_markersize(6.0)
     return figure
 
 

@@ -49,8 +49,8 @@ def plot_zone_spectra(
     >>> from neurodyn.analysis.dynamics import as_rates
     >>> from neurodyn.report import plot_zone_spectra
     >>> figure = plot_zone_spectra({"cluster": as_rates(np.array([[1.1 + 0j, 0.5], [0.9, 0.0]]))})
-    >>> figure.axes[0].get_title(loc="left")
-    'cluster: grows in 50% of 2 states'
+    >>> figure.axes[0].texts[0].get_text().splitlines()[0]
+    'grows in 50% of 2 states'
     """
     unknown = [name for name in rates if name not in ZONES]
     if not rates or unknown:
@@ -68,7 +68,7 @@ def plot_zone_spectra(
     inside = shown[np.isfinite(shown) & (shown.real >= LEFT)]
     high = 1.1 * max(float(np.abs(inside.imag).max(initial=0.0)), 0.2)
     right = max(1.25 * float(inside.real.max(initial=0.0)), 0.3)
-    for number_, (axes, (name, values)) in enumerate(zip(panels, rates.items(), strict=True)):
+    for place, (axes, (name, values)) in enumerate(zip(panels, rates.items(), strict=True)):
         flat = np.ravel(values)
         known = np.isfinite(flat) & (flat.real >= LEFT)
         axes.axvline(0.0, color=FLOOR, lw=1.0, ls=(0, (3, 2)), zorder=1, gid="unit circle")
@@ -88,18 +88,18 @@ def plot_zone_spectra(
         grows = float((growth > 0).mean())
         tidy(
             axes,
-            x="real part" if not stacked or number_ == count - 1 else "",
-            y="imaginary part" if stacked or number_ == 0 else "",
-            title=f"{WORDS[name]}: grows in {grows:.0%} of {len(values)} states",
+            x="real part" if not stacked or place == count - 1 else "",
+            y="imaginary part" if stacked or place == 0 else "",
+            title=WORDS[name],
         )
-        said = f"largest: {number(growth.max(), tiny=1e-6)}, mean {number(growth.mean(), tiny=1e-6)}"
+        said = (
+            f"grows in {grows:.0%} of {len(values)} states\nlargest rate {number(growth.max(), tiny=1e-6)}\n"
+            f"mean of the largest {number(growth.mean(), tiny=1e-6)}"
+        )
         beyond = int((~known).sum())
         if beyond:
             said += f"\n{beyond / flat.size:.0%} further left"
         axes.text(0.03, 0.97, said, transform=axes.transAxes, va="top", fontsize=SMALL - 0.5, color=INK)
     panels[0].set_xlim(LEFT, right)
-    panels[0].set_ylim(-high, 1.45 * high)
-    for axes in panels:
-        axes.title.set_fontsize(SMALL)
-        axes._left_title.set_fontsize(SMALL)
+    panels[0].set_ylim(-high, 1.9 * high)
     return figure
