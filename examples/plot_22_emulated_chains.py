@@ -92,7 +92,9 @@ for name, found in scores.items():
         "rarest symbol": abs(value["rare_ratio"] - 1) > 0.3,
     }
     short = [measure for measure, is_missed in missed.items() if is_missed]
-    print(f"{name}: " + ("all of it holds" if not short else f"this short training misses {', '.join(short)}"))
+    print(
+        f"{name}: " + ("all of it holds" if not short else f"this short training misses {', '.join(short)}")
+    )
 
 # %%
 # Where a network differs from its target, the matrices say in which transitions.

@@ -61,14 +61,14 @@ def only(kept: xr.DataArray) -> xr.Dataset:
 def found_states(kept: xr.DataArray) -> xr.Dataset:
     """Windows of the likeliest states in these bins."""
     states = hmm.infer(only(kept))["state_path"].where(kept)
-    return sequence_windows(
-        state_recording(states, n_states=N_STATES, sampling_interval=interval), WINDOW
-    )
+    return sequence_windows(state_recording(states, n_states=N_STATES, sampling_interval=interval), WINDOW)
 
 
 hmm = HMM(n_states=N_STATES).fit(only(~held), key=0, restarts=5)
 known, test = found_states(~held), found_states(held)
-print(f"{known.sizes['trial']} windows to learn from, {test.sizes['trial']} set aside, of {WINDOW * interval:g} s each")
+print(
+    f"{known.sizes['trial']} windows to learn from, {test.sizes['trial']} set aside, of {WINDOW * interval:g} s each"
+)
 report.plot_transitions(hmm, only(~held))
 
 # %%
@@ -94,7 +94,7 @@ settings = Training(
     average=0.98,
 )
 model = HMMEmulator(width=64, noise=64, steps=700, training=settings)
-network = model.fit(simulated(8192, 1), key=0)
+network = model.fit(simulated(4096, 1), key=0)
 
 
 def emulated(n_trials: int, key: int) -> xr.Dataset:
@@ -102,13 +102,13 @@ def emulated(n_trials: int, key: int) -> xr.Dataset:
     return network.simulate(WINDOW, n_trials=n_trials, key=key, hidden=False)
 
 
-samples = {"HMM": simulated(8192, 2), "network": emulated(8192, 3)}
+samples = {"HMM": simulated(4096, 2), "network": emulated(4096, 3)}
 report.plot_sequences({"set aside": test, **samples})
 
 # %%
 # Has it learnt its target? Each measure beside its floor, the HMM against itself.
 
-scores = metrics.compare_sequences(samples["network"], samples["HMM"], key=4, batch=512, draws=12)
+scores = metrics.compare_sequences(samples["network"], samples["HMM"], key=4, most=1000, batch=256, draws=12)
 for measure in ("divergence", "transition_error", "frequency_error", "volatility_ratio", "distance"):
     print(f"{measure}: {float(scores[measure]):.4f}, floor {float(scores[measure + '_floor']):.4f}")
 report.plot_sequence_statistics(samples)
@@ -125,7 +125,7 @@ np.add.at(pairs, (codes[:, :-1].ravel(), codes[:, 1:].ravel()), 1)
 first = np.bincount(codes[:, 0], minlength=N_STATES) + 1.0
 chain = SymbolChain(first / first.sum(), pairs / pairs.sum(1, keepdims=True), np.eye(N_STATES))
 
-N_DRAWS, count = 20, test.sizes["trial"]
+N_DRAWS, count = 12, test.sizes["trial"]
 total = N_DRAWS * count
 contestants = {
     "HMM": simulated(total, 5),
@@ -143,15 +143,18 @@ distances = pd.DataFrame(
 )
 print(distances.agg(["mean", "std"]).round(3).to_string())
 ratio = distances["network"].mean() / distances["HMM"].mean()
-verdict = "within the 5 % that the proof allows" if ratio <= 1.05 else "more than the 5 % that the proof allows"
+verdict = (
+    "within the 5 % that the proof allows" if ratio <= 1.05 else "more than the 5 % that the proof allows"
+)
 print(f"network over HMM: {ratio:.3f}, {verdict}")
 for name, sample in {"set aside": test, **contestants}.items():
-    changes = float(metrics.sequence_statistics(sample)["volatility"])
-    print(f"{name}: {changes:.2f} changes in a window")
+    changes = (np.diff(sample["activity"].values[..., 0], axis=1) != 0).sum(axis=1)
+    print(f"{name}: {changes.mean():.2f} changes in a window, none in {(changes == 0).mean():.0%} of windows")
 
 # %%
-# All against what was set aside. Where the models agree with each other and differ from the recording, it is the states'
-# memory that the hidden Markov model got wrong, and no network that learns from it can do better.
+# All against what was set aside. Where the models agree with each other and differ from the recording, the hidden Markov
+# model is wrong, and no network that learns from it can do better: whole windows without a change beside windows full of
+# them, for example, are beyond a model that switches by the same rule all the time.
 
 report.plot_sequence_statistics(
     {"set aside": test, "HMM": contestants["HMM"], "network": contestants["network"]}
