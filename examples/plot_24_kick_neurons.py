@@ -2,10 +2,10 @@
 Kick neurons: which units make a network switch, and do they?
 =============================================================
 
-A network without biases, driven by noise, emits two symbols that each last for some twenty steps. It has no two attractors to
-jump between: without noise everything decays to zero. So what holds a symbol, what ends it, and which units do it? The
-page takes a small network apart and silences what it finds. Units that push towards the other symbol are called kick
-neurons; the name is earned only where silencing them stops the switching, and silencing others does not.
+A network without biases, driven by noise, emits two symbols that each last for some twenty steps. It has no two
+attractors to jump between: without noise everything decays to zero. So what holds a symbol, what ends it, and which
+units do it? The page takes a small network apart and silences what it finds. Units that push towards the other symbol
+are called kick neurons; the name is earned only where silencing them stops the switching, and silencing others does not.
 
 The network has 64 units and is trained for half a minute on windows of 40 steps; the proof, ``make reproduce
 SYSTEM=rnn-emulation``, trains 150 units for longer, and from several seeds, on a row of three states.
@@ -138,8 +138,8 @@ for origin, target_symbol in directions:
         f"P(leave in 40 steps) {effect.intact_leaves:.2f} to {effect.leaves:.2f}"
     )
     print(
-        f"   {'confirmed' if confirmed else 'not confirmed'}: loses {effect.effect:.0%}, p {effect.p_random:.3f} against random "
-        f"and {effect.p_matched:.3f} against matched sets; silencing {effect.verdict}"
+        f"   {'confirmed' if confirmed else 'not confirmed'}: loses {effect.effect:.0%}, p {effect.p_random:.3f} against "
+        f"random and {effect.p_matched:.3f} against matched sets; silencing {effect.verdict}"
     )
 
 # %%
