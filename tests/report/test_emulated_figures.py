@@ -226,7 +226,8 @@ def test_the_noise_curve_says_where_it_is_one_over_temperature(width):
     assert marked(right, "radius").get_ydata() == pytest.approx([1.5, 3, 6])
     assert "no resonance" in " ".join(figure.get_suptitle().split())
     other = same._replace(leading=np.array([0.3, 0.1, 0.2]))
-    assert noise_curves.is_temperature(same) and not noise_curves.is_temperature(other)
+    assert noise_curves.is_temperature(same)
+    assert not noise_curves.is_temperature(other)
     assert report.plot_noise_curve(other, width=width).get_suptitle() == ""
     with pytest.raises(ModelError, match="one strength"):
         report.plot_noise_curve(NoiseCurve(*(np.ones(1) for _ in range(4))))
@@ -271,7 +272,7 @@ def test_a_report_shows_sequences_statistics_orbit_spectra_and_weights(samples):
 
 def test_a_recording_without_complete_windows_still_shows_the_network(samples):
     short = samples["target"].isel(time=slice(0, 5))
-    assert [one.name for one in emulator_drawings.emulator_drawings(fit(), short)][0] == "orbit"
+    assert next(one.name for one in emulator_drawings.emulator_drawings(fit(), short)) == "orbit"
 
 
 def test_methods_follow_the_settings():
