@@ -50,8 +50,9 @@ def sequence_view(samples: Mapping[str, xr.Dataset]) -> SequenceView:
     ModelError
         If there are no samples, too many, or not one categorical unit.
     """
-    if not isinstance(samples, Mapping) or not 1 <= len(samples) <= len(SAMPLES):
-        given = len(samples) if isinstance(samples, Mapping) else type(samples).__name__
+    named = isinstance(samples, Mapping) and not isinstance(samples, xr.Dataset)
+    if not named or not 1 <= len(samples) <= len(SAMPLES):
+        given = len(samples) if named else f"one {type(samples).__name__}"
         raise ModelError(
             f"samples is {given}; give a mapping of one to {len(SAMPLES)} names to recordings of symbols, the target first."
         )

@@ -127,11 +127,11 @@ def test_statistics_are_those_of_all_sequences(samples, width):
         assert marked(volatility, f"mean of {name}").get_xdata()[0] == pytest.approx(
             float(expected["volatility"])
         )
-    assert gap.images[0].get_array() == pytest.approx(tables["other"] - tables["target"])
+    assert np.asarray(gap.images[0].get_array()) == pytest.approx(tables["other"] - tables["target"])
     assert gap.get_title(loc="left") == "other − target"
     three = report.plot_sequence_statistics({**samples, "third": samples["target"]}, width=width)
     assert len(three.axes) == 7
-    assert three.axes[4].images[0].get_array() == pytest.approx(np.zeros((3, 3)))
+    assert np.asarray(three.axes[4].images[0].get_array()) == pytest.approx(np.zeros((3, 3)))
 
 
 def test_samples_that_do_not_fit_are_named(samples):
@@ -204,7 +204,7 @@ def test_weights_are_sorted_by_group_and_averaged_between_groups(width):
     off = ~np.eye(6, dtype=bool)
     assert shown[off] == pytest.approx(weights[np.ix_(order, order)][off])
     assert np.isnan(shown.diagonal()).all()
-    means = figure.axes[1].images[0].get_array()
+    means = np.asarray(figure.axes[1].images[0].get_array())
     assert means == pytest.approx(group_weights(weights, [np.array([4, 1]), np.array([0, 2, 3, 5])]))
     labels = [text.get_text() for text in figure.axes[1].get_yticklabels()]
     assert labels == ["0 to 1", "rest"]
