@@ -111,6 +111,16 @@ report.plot_sequences({"set aside": test, **samples})
 scores = metrics.compare_sequences(samples["network"], samples["HMM"], key=4, most=1000, batch=256, draws=12)
 for measure in ("divergence", "transition_error", "frequency_error", "volatility_ratio", "distance"):
     print(f"{measure}: {float(scores[measure]):.4f}, floor {float(scores[measure + '_floor']):.4f}")
+error = float(np.hypot(scores["divergence_error"], scores["divergence_floor_error"]))
+missed = {
+    "divergence (two standard errors)": abs(float(scores["divergence"] - scores["divergence_floor"]))
+    > 2 * error,
+    "transitions (.005)": float(scores["transition_error"]) > 0.005,
+    "volatility (5 %)": abs(float(scores["volatility_ratio"]) - 1) > 0.05,
+    "frequencies (.01)": float(scores["frequency_error"]) > 0.01,
+}
+short = [bar for bar, is_missed in missed.items() if is_missed]
+print("all of it holds" if not short else f"this short training misses {', '.join(short)}")
 report.plot_sequence_statistics(samples)
 
 # %%
