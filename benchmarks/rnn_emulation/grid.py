@@ -190,7 +190,7 @@ def publish(wanted: list[Cell], command: str) -> None:
         f"{shared['batch']}. The floor is one half of the target's sequences against the other. A distance below its floor "
         "means less varied sequences, not better ones. Published: network / chain against itself, as read off the figures "
         "of arXiv:2510.25674; a published 7.28 would mean that 26 of 30 symbols differ "
-        "from those of the nearest sequence, so its scale is not ours, why we do not know; each stands beside its own floor.",
+        "from those of the nearest sequence, so its scale is not ours, why we do not know; each is beside its own floor.",
         "",
         f"Misses: divergence further than 2 standard errors from its floor, transition error not below {ERROR:g}, "
         f"volatility off by more than {VOLATILITY:.0%}, the rarest symbol's frequency by more than {RARE:.0%}.",

@@ -10,6 +10,7 @@ from neurodyn.models.base import Fit
 from neurodyn.report import couplings, maps, networks, psychometrics, recordings, searches, states, views
 from neurodyn.report.connectome_drawings import connectome_drawings
 from neurodyn.report.connectome_views import is_connectome
+from neurodyn.report.emulator_drawings import emulator_drawings, is_emulator
 from neurodyn.report.html import Drawing
 from neurodyn.report.methods import data_sentence
 from neurodyn.report.rate_drawings import has_rates, rate_drawings
@@ -55,11 +56,13 @@ def data_drawing(recording: xr.Dataset) -> Drawing:
 
 
 def fit_drawings(fit: Fit, recording: xr.Dataset) -> tuple[list[Drawing], list[tuple[Drawing, Drawing]]]:
-    """Figures of a fit with states, couplings, rates or components: wide ones, and pairs that stand side by side."""
+    """Figures of a fit that has some: wide ones, and pairs that stand side by side."""
     if has_rates(fit):
         return rate_drawings(fit, recording), []
     if is_connectome(fit):
         return connectome_drawings(fit, recording), []
+    if is_emulator(fit):
+        return emulator_drawings(fit, recording), []
     if not views.has_states(fit):
         return coupling_drawings(fit), []
     held: Fit = Remembered(fit)  # type: ignore[assignment]

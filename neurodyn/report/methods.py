@@ -14,6 +14,7 @@ import xarray as xr
 from neurodyn.models.citations import ENTRIES, bibtex
 from neurodyn.models.vae import SequentialVAE
 from neurodyn.report.connectome_drawings import model_sentences, pairs_sentence
+from neurodyn.report.emulator_drawings import emulator_sentences
 from neurodyn.report.html import text
 from neurodyn.report.network_words import network_sentences
 from neurodyn.report.style import duration, number
@@ -136,7 +137,7 @@ def paragraph(comparison: "Comparison", recording: xr.Dataset | None) -> str:
         network = getattr(model, "final", model)
         if isinstance(network, SequentialVAE):
             parts.append(network_sentences(label, network))
-        parts += filter(None, [model_sentences(label, network)])
+        parts += filter(None, [model_sentences(label, network), emulator_sentences(label, network)])
     for name, words in comparison.protocols.items():
         parts.append(f"Protocol “{name}”: {words}")
     reach = comparison.settings.get("reach", 0)

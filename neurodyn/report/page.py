@@ -59,8 +59,8 @@ def write(
     command : str, optional
         The shell command that makes this page; without it the page shows Python.
     fit : Fit, optional
-        A fit to the whole recording to show; default: the best model with states, single-trial rates or components of
-        pairs, on the first fold.
+        A fit to the whole recording to show; default: the best model with states, single-trial rates, components of
+        pairs or emulated symbols, on the first fold.
     sweep : Sweep, optional
         From `neurodyn.validation.sweep`: how the number of states (or another hyperparameter) was chosen.
 

@@ -7,10 +7,13 @@ import xarray as xr
 from neurodyn.models.base import Fit
 from neurodyn.report import connectome_drawings, drawings, rate_drawings, trust, views, words
 from neurodyn.report.connectome_views import is_connectome
+from neurodyn.report.emulator_drawings import emulator_facts, is_emulator
 from neurodyn.report.html import figure, section, text
 
 if TYPE_CHECKING:
     from neurodyn.validation.comparison import Comparison
+
+SHOWN = (views.has_states, rate_drawings.has_rates, is_connectome, is_emulator)
 
 
 def chosen_fit(comparison: "Comparison") -> tuple[Fit, str, str] | None:
@@ -19,9 +22,7 @@ def chosen_fit(comparison: "Comparison") -> tuple[Fit, str, str] | None:
         ranked = words.ranked(comparison.scores.sel(protocol=found.protocol), found.metric)
         for name in ranked:
             fits = comparison.fits.get((found.protocol, name), [])
-            if fits and any(
-                has(fits[0]) for has in (views.has_states, rate_drawings.has_rates, is_connectome)
-            ):
+            if fits and any(has(fits[0]) for has in SHOWN):
                 return (
                     fits[0],
                     name,
@@ -50,6 +51,8 @@ def fit_section(
     parts += [*(figure(item, dpi) for item in wide[1:]), *beside[1:]]
     if rate_drawings.has_rates(shown):
         parts.append(rate_drawings.training_facts(shown))
+    if is_emulator(shown):
+        parts.append(emulator_facts(shown))
     if is_connectome(shown):
         parts.append(connectome_drawings.trust(comparison, shown))
     if views.has_states(shown):

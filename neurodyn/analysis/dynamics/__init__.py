@@ -14,6 +14,7 @@ from neurodyn.analysis.dynamics.intervention_curves import InterventionCurve, Sw
 from neurodyn.analysis.dynamics.interventions import Silencing, Switching, matched_set, silencing, switching
 from neurodyn.analysis.dynamics.lyapunov import lyapunov_exponents
 from neurodyn.analysis.dynamics.orbits import NoiseCurve, Orbit, noise_curve, orbit
+from neurodyn.analysis.dynamics.portraits import Portrait, kick_groups, portrait, zone_rates
 from neurodyn.analysis.dynamics.presynaptic import PresynapticEffect, presynaptic_effect
 from neurodyn.analysis.dynamics.protocol import (
     Dynamics,
@@ -40,6 +41,7 @@ __all__ = [
     "Mapped",
     "NoiseCurve",
     "Orbit",
+    "Portrait",
     "PresynapticEffect",
     "ReadOut",
     "Rectified",
@@ -58,12 +60,14 @@ __all__ = [
     "growth_rates",
     "intervention_curve",
     "jacobians",
+    "kick_groups",
     "lyapunov_exponents",
     "matched_set",
     "noise_curve",
     "noise_sensitivity",
     "noisy_states",
     "orbit",
+    "portrait",
     "presynaptic_effect",
     "presynaptic_score",
     "residency",
@@ -71,5 +75,6 @@ __all__ = [
     "silencing",
     "spectrum",
     "switching",
+    "zone_rates",
     "zones",
 ]
