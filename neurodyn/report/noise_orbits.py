@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Paul Tol's "high contrast" set, which is still told apart in grey.
-ZONE_COLOURS = dict(zip(ZONES, ("#BB5566", "#DDAA33", "#004488"), strict=True))
+ZONE_COLOURS: dict[str, str] = dict(zip(ZONES, ("#BB5566", "#DDAA33", "#004488"), strict=True))
 LINES = 24
 
 

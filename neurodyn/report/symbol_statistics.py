@@ -70,7 +70,7 @@ def plot_sequence_statistics(samples: Mapping[str, xr.Dataset], *, width: float 
         for name, one in found.items()
     }
     shares = {
-        name: one["frequency"].reindex(symbol=symbols, fill_value=0.0).values for name, one in found.items()
+        name: one["frequency"].reindex(symbol=symbols).fillna(0.0).values for name, one in found.items()
     }
     figure, places = _layout(width, len(tables))
     _draw_tables(places["tables"], places["differences"], tables, view.names)

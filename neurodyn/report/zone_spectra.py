@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEFT = -2.5
-WORDS = {"transition": "transition", "kick": "kick zone", "cluster": "cluster"}
+WORDS: dict[str, str] = {"transition": "transition", "kick": "kick zone", "cluster": "cluster"}
 
 
 def plot_zone_spectra(
@@ -65,16 +65,16 @@ def plot_zone_spectra(
     shape = (count, 1) if stacked else (1, count)
     panels = figure.subplots(*shape, squeeze=False, sharex=True, sharey=True).ravel()
     shown = np.concatenate([np.ravel(one) for one in rates.values()])
-    inside = shown[np.isfinite(shown) & (shown.real >= LEFT)]
-    high = 1.1 * max(float(np.abs(inside.imag).max(initial=0.0)), 0.2)
-    right = max(1.25 * float(inside.real.max(initial=0.0)), 0.3)
+    inside = shown[np.isfinite(shown) & (np.real(shown) >= LEFT)]
+    high = 1.1 * max(float(np.abs(np.imag(inside)).max(initial=0.0)), 0.2)
+    right = max(1.25 * float(np.real(inside).max(initial=0.0)), 0.3)
     for place, (axes, (name, values)) in enumerate(zip(panels, rates.items(), strict=True)):
         flat = np.ravel(values)
-        known = np.isfinite(flat) & (flat.real >= LEFT)
+        known = np.isfinite(flat) & (np.real(flat) >= LEFT)
         axes.axvline(0.0, color=FLOOR, lw=1.0, ls=(0, (3, 2)), zorder=1, gid="unit circle")
         axes.plot(
-            flat.real[known],
-            flat.imag[known],
+            np.real(flat)[known],
+            np.imag(flat)[known],
             ls="",
             marker="o",
             ms=2.6,
@@ -84,7 +84,7 @@ def plot_zone_spectra(
             gid=name,
             zorder=2,
         )
-        growth = np.max(np.where(np.isfinite(values), values.real, -np.inf), axis=1)
+        growth = np.max(np.where(np.isfinite(values), np.real(values), -np.inf), axis=1)
         grows = float((growth > 0).mean())
         tidy(
             axes,
