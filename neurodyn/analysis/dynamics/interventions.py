@@ -15,6 +15,11 @@ NEAREST = 12
 WITHIN = 40
 
 
+def as_low(found: float, null: Float[np.ndarray, " control"]) -> float:
+    """Rank probability of a value as low as the one found, among those of control sets."""
+    return float((1 + (null <= found).sum()) / (1 + len(null)))
+
+
 class Silencing(NamedTuple):
     """Effect of silencing a set of units on the way from one symbol to another.
 
@@ -48,12 +53,12 @@ class Silencing(NamedTuple):
     @property
     def p_random(self) -> float:
         """Probability that a random set lowers the occupancy as far."""
-        return float((1 + (self.random <= self.occupancy).sum()) / (1 + len(self.random)))
+        return as_low(self.occupancy, self.random)
 
     @property
     def p_matched(self) -> float:
         """Probability that a set of units with similar readout lowers the occupancy as far."""
-        return float((1 + (self.matched <= self.occupancy).sum()) / (1 + len(self.matched)))
+        return as_low(self.occupancy, self.matched)
 
     @property
     def verdict(self) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from neurodyn.analysis.dynamics.intervention_curves import InterventionCurve, intervention_curve
-from neurodyn.analysis.dynamics.interventions import WITHIN
+from neurodyn.analysis.dynamics.interventions import WITHIN, as_low
 from neurodyn.analysis.dynamics.protocol import Rectified
 from neurodyn.analysis.dynamics.scores import presynaptic_score
 from neurodyn.errors import ModelError
@@ -39,17 +39,12 @@ class PresynapticEffect(NamedTuple):
     @property
     def p_random(self) -> float:
         """Probability that a random set lowers the occupancy as far."""
-        return _as_low(self.curve.chosen.occupancy[0], self.curve.random.occupancy[:, 0])
+        return as_low(self.curve.chosen.occupancy[0], self.curve.random.occupancy[:, 0])
 
     @property
     def p_matched(self) -> float:
         """Probability that a set with as much noise lowers the occupancy as far."""
-        return _as_low(self.curve.chosen.occupancy[0], self.curve.matched.occupancy[:, 0])
-
-
-def _as_low(found: float, null: Float[np.ndarray, " control"]) -> float:
-    """Rank probability of a low value."""
-    return float((1 + (null <= found).sum()) / (1 + len(null)))
+        return as_low(self.curve.chosen.occupancy[0], self.curve.matched.occupancy[:, 0])
 
 
 def presynaptic_effect(
