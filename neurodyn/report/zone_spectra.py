@@ -98,7 +98,7 @@ def plot_zone_spectra(
         )
         beyond = int((~known).sum())
         if beyond:
-            said += f"\n{beyond} of {flat.size} further left"
+            said += f"\n{beyond / flat.size:.0%} further left"
         axes.text(0.03, 0.97, said, transform=axes.transAxes, va="top", fontsize=SMALL - 0.5, color=INK)
     panels[0].set_xlim(LEFT, right)
     panels[0].set_ylim(-high, 1.9 * high)
