@@ -136,7 +136,7 @@ def dynamic_connectome_lines(full: bool) -> dict[str, Action]:
 
 def rnn_emulation_lines(full: bool) -> dict[str, Action]:
     """The lines of systems/rnn-emulation: speed, networks for every target, a real recording, and how they switch."""
-    del full
+    alone = {"alone": line("rnn_emulation.real", "measure_alone")} if full else {}
     return {
         "speed": line("rnn_emulation.speed"),
         "linear_3": line("rnn_emulation.emulate", "measure_case", "linear_3"),
@@ -144,6 +144,7 @@ def rnn_emulation_lines(full: bool) -> dict[str, Action]:
         "cyclic": line("rnn_emulation.emulate", "measure_case", "cyclic"),
         "real_states": line("rnn_emulation.real", "measure_states"),
         "held_out": line("rnn_emulation.real", "measure_held_out"),
+        "published": line("rnn_emulation.published"),
         "bias": line("rnn_emulation.emulate", "measure_bias"),
         "power": line("rnn_emulation.emulate", "measure_power"),
         "paper": line("rnn_emulation.emulate", "measure_paper"),
@@ -151,6 +152,7 @@ def rnn_emulation_lines(full: bool) -> dict[str, Action]:
         "kicks": line("rnn_emulation.mechanism", "measure_kicks"),
         "zones": line("rnn_emulation.mechanism", "measure_zones"),
         "large": line("rnn_emulation.emulate", "measure_large"),
+        **alone,
     }
 
 
@@ -210,9 +212,11 @@ SIDE_BY_SIDE = {
         "power",
         "bias",
         "held_out",
+        "published",
         "decay",
         "kicks",
         "zones",
+        "alone",
     ),
     "predictive-coding": ("recovery", "signal", "human", "mouse", "golden"),
 }

@@ -35,7 +35,7 @@ def prepare(problem, iterations, options):
         average=0.0,
         evaluate_every=epochs,
     )
-    objective = Objective(network=network, blur=BLUR, batch=batch)
+    objective = Objective(network=network, blur=BLUR, batch=batch, transitions=0.0)
     data = Sequences(jnp.asarray(symbols), jnp.ones(len(symbols), bool))
     context = {"symbols": jnp.asarray(symbols), "count": jnp.float32(len(symbols))}
 
@@ -48,7 +48,7 @@ def prepare(problem, iterations, options):
             [jax.random.key(1)],
             objective=objective,
             settings=settings,
-            names=("towards", "among"),
+            names=objective.names,
         )
         return found.parameters
 

@@ -64,6 +64,26 @@ def measure_states(*, quick: bool) -> list[Line]:
     return lines_of(f"states of an HMM of mouse head-direction cells, K={STATES}", found, fits)
 
 
+def measure_alone(*, quick: bool) -> list[Line]:
+    """The same from the transport between whole sequences alone: what the frequencies of pairs in the loss are for."""
+    fit = sources()[0]
+    target = simulated(fit, 4096 if quick else MEASURED, 5)
+    model = emulator(CLIP, quick, transitions=0.0)
+    found = scores(
+        generated(trained(model, simulated(fit, 2048 if quick else SEQUENCES, 100), 0), WINDOW, quick),
+        target,
+        quick,
+    )
+    return [
+        Line(
+            "states of that HMM, trained without pairs of symbols, seed 0: volatility ratio",
+            f"{float(found['volatility_ratio']):.3f}",
+            note=f"transition error {float(found['transition_error']):.4f}; divergence above the target's own "
+            f"{float(found['divergence'] - found['divergence_floor']):.3f}",
+        )
+    ]
+
+
 def _windows(recording: xr.Dataset) -> xr.Dataset:
     """Complete windows of the recorded states."""
     values = recording["activity"].values[None, :, 0]

@@ -155,6 +155,6 @@ def test_the_aligned_distance_is_zero_for_the_same_sequences_and_counts_what_dif
 def test_too_many_sequences_to_align_are_refused(monkeypatch):
     from neurodyn.inference.sinkhorn import alignment
 
-    monkeypatch.setattr(alignment, "STORED", 8)
+    monkeypatch.setattr(alignment, "MOST_PAIRS", 8)
     with pytest.raises(ModelError, match="random part"):
         aligned_distance(one_hots(3, 0), one_hots(3, 1), steps=6)

@@ -2,6 +2,24 @@
 
 from neurodyn.inference.recurrent.filtering import Filtered, filter_symbols
 from neurodyn.inference.recurrent.network import Network, fast_key
-from neurodyn.inference.recurrent.objective import LOSSES, Objective, Sequences
+from neurodyn.inference.recurrent.objective import (
+    LOSSES,
+    Objective,
+    Sequences,
+    lags,
+    pair_error,
+    pair_frequencies,
+)
 
-__all__ = ["LOSSES", "Filtered", "Network", "Objective", "Sequences", "fast_key", "filter_symbols"]
+__all__ = [
+    "LOSSES",
+    "Filtered",
+    "Network",
+    "Objective",
+    "Sequences",
+    "fast_key",
+    "filter_symbols",
+    "lags",
+    "pair_error",
+    "pair_frequencies",
+]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.errors import ModelError
@@ -39,6 +40,16 @@ class Objective:
     every sequence finds itself in the self term, so that on finite batches it is least for sequences that are less
     varied than those recorded. The term of the recorded sequences alone is left out, as nothing depends on it.
 
+    Whole sequences that are far from each other anyway hardly change their distance when a symbol flickers, so that the
+    transport alone settles on too many changes. To ``"independent"`` is therefore added how far the frequencies of
+    pairs of symbols k = 1, 2, 4, ... steps apart, q in all recorded sequences of T steps, are missed by p and p' in the
+    two batches:
+
+    .. math:: w \\sum_k \\frac{T - k}{2} \\sum_{ab} \\frac{(p_{kab} - q_{kab}) (p'_{kab} - q_{kab})}{q_{kab}}
+
+    with w = 1 and the first lag alone about the Kullback-Leibler divergence of first-order Markov chains, in nats; two
+    batches, so that the noise of finite batches adds nothing on average.
+
     Parameters
     ----------
     network : Network
@@ -51,6 +62,11 @@ class Objective:
         Of the softened symbols that gradients are taken of.
     batch : int
         Generated sequences of a batch.
+    transitions : float
+        Weight w of the pairs; the published loss has none.
+    ramp : (float, float)
+        Epochs between which the weight rises from zero to w. From the first step on, pairs can be met by sequences that
+        flicker beside others that never change, from which the transport finds out late.
 
     Raises
     ------
@@ -73,11 +89,23 @@ class Objective:
     blur: float = 0.04
     temperature: float = 1.0
     batch: int = 1024
+    transitions: float = 10.0
+    ramp: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         """Check the loss."""
         if self.loss not in LOSSES:
             raise ModelError(f"hmm_emulator: loss is {self.loss!r}; choose one of {', '.join(LOSSES)}.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parts of the loss."""
+        return ("towards", "among", "transitions") if self._with_transitions else ("towards", "among")
+
+    @property
+    def _with_transitions(self) -> bool:
+        """Whether pairs of symbols are part of the loss."""
+        return self.loss == "independent" and self.transitions > 0
 
     def parts(
         self,
@@ -96,18 +124,17 @@ class Objective:
         batch : Sequences
             Recorded sequences.
         context : dict
-            ``symbols``, all recorded sequences, and their number ``count``.
+            ``symbols``, all recorded sequences, their number ``count``, and their `pair_frequencies` as ``pairs``.
         key : jax.Array
             Randomness.
         epoch : array
-            Not used.
+            Epochs before this one.
 
         Returns
         -------
         dict, dict
-            ``towards`` and ``among``, and their denominators, which are one.
+            The parts in `names`, and their denominators, which are one.
         """
-        del epoch
         first, second = jax.random.split(key)
         target = self._target(batch, context, first)
         steps = batch.symbols.shape[1]
@@ -120,7 +147,16 @@ class Objective:
             x, other = both[: self.batch], both[self.batch :]
             one, two, among = self._costs([x, other, x], [target, target, other], steps)
             found = {"towards": (one + two) / 2, "among": -among / 2}
+            if self._with_transitions:
+                apart = both.reshape(2, self.batch, steps, -1)
+                weight = self.transitions * self._risen(epoch)
+                found["transitions"] = weight * pair_error(apart[0], apart[1], context["pairs"])
         return found, {name: jnp.ones(()) for name in found}
+
+    def _risen(self, epoch: Array) -> Array:
+        """Share of their weight that the pairs have."""
+        first, last = self.ramp
+        return jnp.clip((epoch + 1.0 - first) / max(last - first, 1.0), 0.0, 1.0)
 
     def _costs(self, left: list[Array], right: list[Array], steps: int) -> list[Array]:
         """Transport cost of every pair of batches, compiled once where all are of one size."""
@@ -149,7 +185,7 @@ class Objective:
         array, array
             Sum and count.
         """
-        found, _ = self.parts(parameters, batch, context, jax.random.key(0), jnp.zeros((), jnp.int32))
+        found, _ = self.parts(parameters, batch, context, jax.random.key(0), jnp.asarray(self.ramp[1]))
         count = batch.real.sum().astype(jnp.float32)
         return jnp.stack(list(found.values())).sum() * count, count
 
@@ -163,3 +199,74 @@ class Objective:
         drawn = (jax.random.uniform(key, (rows,)) * context["count"]).astype(jnp.int32)
         symbols = jnp.where(batch.real[:, None], batch.symbols, context["symbols"][drawn])
         return jax.nn.one_hot(symbols, self.network.symbols).reshape(rows, -1)
+
+
+def lags(steps: int) -> tuple[int, ...]:
+    """Lags at which pairs of symbols are compared: 1, 2, 4, ... as long as half of the steps have a partner.
+
+    Parameters
+    ----------
+    steps : int
+        Steps of a sequence.
+
+    Returns
+    -------
+    tuple of int
+        Lags in steps.
+    """
+    return tuple(2**k for k in range(max(steps // 2, 1).bit_length()))
+
+
+def pair_frequencies(
+    symbols: Int[np.ndarray, "sequence step"], count: int
+) -> Float[np.ndarray, "lag symbol symbol"]:
+    """Relative frequencies of pairs of symbols at every lag.
+
+    Parameters
+    ----------
+    symbols : np.ndarray
+        Codes.
+    count : int
+        How many symbols there are.
+
+    Returns
+    -------
+    np.ndarray
+        Frequencies that sum to 1 at every of the `lags`, ``(lag, before, after)``.
+    """
+    found = []
+    for lag in lags(symbols.shape[1]):
+        pairs = symbols[:, :-lag].astype(np.int64) * count + symbols[:, lag:]
+        found.append(np.bincount(pairs.ravel(), minlength=count**2).reshape(count, count) / pairs.size)
+    return np.asarray(found, np.float32)
+
+
+def pair_error(
+    one: Float[Array, "sequence step symbol"],
+    two: Float[Array, "sequence step symbol"],
+    recorded: Float[Array, "lag symbol symbol"],
+) -> Float[Array, ""]:
+    """How far the pairs of two independent batches are from those recorded; zero on average where they agree.
+
+    .. math:: \\sum_k \\frac{T - k}{2} \\sum_{ab} \\frac{(p_{kab} - q_{kab}) (p'_{kab} - q_{kab})}{q_{kab}}
+
+    Parameters
+    ----------
+    one, two : array
+        One-hot symbols of the batches, which have p and p'.
+    recorded : array
+        q at every of the `lags`, as `pair_frequencies` gives it; a pair never recorded is divided by half a pair of a
+        batch.
+
+    Returns
+    -------
+    array
+        The error, in nats where it is small.
+    """
+    total = jnp.zeros(())
+    for lag, q in zip(lags(one.shape[1]), recorded, strict=True):
+        steps = one.shape[1] - lag
+        pairs = one.shape[0] * steps
+        missed = [jnp.einsum("nta,ntb->ab", x[:, :-lag], x[:, lag:]) / pairs - q for x in (one, two)]
+        total = total + steps / 2 * (missed[0] * missed[1] / jnp.maximum(q, 0.5 / pairs)).sum()
+    return total

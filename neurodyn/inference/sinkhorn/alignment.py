@@ -6,9 +6,10 @@ from jaxtyping import Array, Float
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.compilation import light_jit
-from neurodyn.inference.sinkhorn.updates import STORED, cut, potentials
+from neurodyn.inference.sinkhorn.updates import cut, potentials
 
 ALIGNMENT_BLUR = 0.1
+MOST_PAIRS = 5_000**2  # .1 GB a matrix, of which a few are held
 
 
 @light_jit(static_argnames=("steps", "blur", "updates"))
@@ -74,9 +75,9 @@ def aligned_distance(
     >>> aligned_distance(sequences[::-1], sequences, steps=3)
     0.0
     """
-    if x.shape[0] * y.shape[0] > STORED:
+    if x.shape[0] * y.shape[0] > MOST_PAIRS:
         raise ModelError(
-            f"aligned_distance got {x.shape[0]} x {y.shape[0]} sequences; their product must be at most {STORED}: "
+            f"aligned_distance got {x.shape[0]} x {y.shape[0]} sequences; their product must be at most {MOST_PAIRS}: "
             "compare a random part of them."
         )
     arrays = jax.tree.map(lambda rows: jnp.asarray(rows, jnp.float32), (x, y))

@@ -13,7 +13,7 @@ import xarray as xr
 from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.inference.glm.checkpoints import digest
 from neurodyn.inference.random import key_words
-from neurodyn.inference.recurrent import LOSSES, Network, Objective, Sequences
+from neurodyn.inference.recurrent import LOSSES, Network, Objective, Sequences, pair_frequencies
 from neurodyn.inference.training import Result, Training, train
 from neurodyn.inference.training.steps import bucket
 from neurodyn.models.base import Model, Trace
@@ -23,6 +23,7 @@ from neurodyn.models.recurrent.windows import cut_windows, doubts
 from neurodyn.recording import arrays
 
 EVALUATIONS = 50
+RAMP = (0.5, 0.75)  # shares of the training between which the pairs of symbols gain their weight
 DEFAULT = Training(
     batch_size=1024,
     learning_rate=3e-3,
@@ -64,6 +65,10 @@ class HMMEmulator(Model):
         Settings of the training loop; its epochs are replaced so that `steps` are taken.
     blur : float
         Entropic regularisation of the transport.
+    transitions : float
+        Weight of the frequencies of pairs of symbols beside the transport, reached in the third quarter of the training;
+        0: none. Without them networks change symbols too often or too rarely, which the transport between whole
+        sequences hardly sees. The published loss has none.
     particles : int
         Particles of each filter.
     filters : int
@@ -120,6 +125,7 @@ class HMMEmulator(Model):
     steps: int = 1000
     training: Training = DEFAULT
     blur: float = 0.04
+    transitions: float = 10.0
     particles: int = 256
     filters: int = 4
 
@@ -132,6 +138,8 @@ class HMMEmulator(Model):
         one_of(self.name, "loss", self.loss, LOSSES)
         one_of(self.name, "bias", self.bias, (False, True))
         positive_number(self.name, "blur", self.blur)
+        if self.transitions != 0:
+            positive_number(self.name, "transitions", self.transitions)
         if not isinstance(self.training, Training):
             raise ModelError(
                 f"{self.name}: training is {self.training!r}, which is no Training; see the documentation."
@@ -160,7 +168,12 @@ class HMMEmulator(Model):
         network = Network(self.width, int(self.noise), len(names), bool(self.bias))
         settings = self._settings(len(windows.symbols))
         objective = Objective(
-            network=network, loss=self.loss, blur=float(self.blur), batch=settings.batch_size
+            network=network,
+            loss=self.loss,
+            blur=float(self.blur),
+            batch=settings.batch_size,
+            transitions=float(self.transitions),
+            ramp=(RAMP[0] * settings.epochs, RAMP[1] * settings.epochs),
         )
         n_windows = len(windows.symbols)
         whole_number(self.name, "restarts", options["restarts"], 1)
@@ -176,11 +189,15 @@ class HMMEmulator(Model):
             network.start,
             Sequences(jnp.asarray(windows.symbols), jnp.ones(n_windows, bool)),
             None,
-            {"symbols": jnp.asarray(filled), "count": jnp.float32(n_windows)},
+            {
+                "symbols": jnp.asarray(filled),
+                "count": jnp.float32(n_windows),
+                "pairs": jnp.asarray(pair_frequencies(windows.symbols, len(names))),
+            },
             keys,
             objective=objective,
             settings=settings,
-            names=("towards", "among"),
+            names=objective.names,
             progress=options["progress"],
             checkpoint=options["checkpoint"],
             checkpoint_seconds=float(options["checkpoint_seconds"]),

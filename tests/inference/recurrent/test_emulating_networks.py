@@ -1,5 +1,7 @@
 """Networks that emit symbols: homogeneity, gradients, and the particle filter against integrals on a grid."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,16 @@ import pytest
 from scipy.stats import norm
 
 from neurodyn.errors import ModelError
-from neurodyn.inference.recurrent import Network, Objective, Sequences, filter_symbols
+from neurodyn.inference.recurrent import (
+    Network,
+    Objective,
+    Sequences,
+    filter_symbols,
+    lags,
+    pair_error,
+    pair_frequencies,
+)
+from neurodyn.simulate.symbol_chains import fully_connected
 
 NETWORK = Network(width=6, noise=4, symbols=3)
 
@@ -69,11 +80,12 @@ def test_the_loss_falls_towards_sequences_like_the_recorded_ones(loss):
     real = jnp.arange(64) < 40
 
     def value(symbols, rows=recorded):
-        context = {"symbols": symbols[:40], "count": jnp.float32(40)}
+        pairs = jnp.asarray(pair_frequencies(np.asarray(symbols[:40]), 3))
+        context = {"symbols": symbols[:40], "count": jnp.float32(40), "pairs": pairs}
         found, below = objective.parts(
             parameters, Sequences(rows, real), context, jax.random.key(3), jnp.zeros((), jnp.int32)
         )
-        assert set(found) == {"towards", "among"}
+        assert tuple(found) == objective.names
         assert all(float(one) == 1 for one in below.values())
         return float(sum(found.values()))
 
@@ -81,11 +93,83 @@ def test_the_loss_falls_towards_sequences_like_the_recorded_ones(loss):
     assert like < value(stuck, stuck) - 0.5
     junk = jnp.where(real[:, None], recorded, 2)
     assert value(recorded, junk) == pytest.approx(like, abs=1e-5)
-    total, count = objective.score(
-        parameters, Sequences(recorded, real), {"symbols": recorded[:40], "count": jnp.float32(40)}
-    )
+    pairs = jnp.asarray(pair_frequencies(np.asarray(recorded[:40]), 3))
+    context = {"symbols": recorded[:40], "count": jnp.float32(40), "pairs": pairs}
+    total, count = objective.score(parameters, Sequences(recorded, real), context)
     assert float(count) == 40
     assert np.isfinite(float(total))
+
+
+def test_frequencies_of_pairs_are_counts_over_their_number_at_every_lag():
+    codes = np.random.default_rng(1).integers(0, 3, (20, 9)).astype(np.int32)
+    assert lags(9) == (1, 2, 4)
+    assert (lags(2), lags(30)) == ((1,), (1, 2, 4, 8))
+    for lag, found in zip(lags(9), pair_frequencies(codes, 3), strict=True):
+        counted = np.zeros((3, 3))
+        for sequence in codes:
+            for before, after in zip(sequence, sequence[lag:], strict=False):
+                counted[before, after] += 1
+        np.testing.assert_allclose(found, counted / (20 * (9 - lag)), rtol=1e-6)
+
+
+def missed(one, two, recorded):
+    """Error of pairs of codes."""
+    hot = [jax.nn.one_hot(jnp.asarray(codes), 3) for codes in (one, two)]
+    return float(pair_error(*hot, jnp.asarray(recorded)))
+
+
+def test_pairs_are_missed_by_the_product_of_two_errors_relative_to_what_was_recorded():
+    chain = fully_connected()
+    one, two = (chain.draw(50, 10, key=key)[0] for key in (0, 1))
+    recorded = pair_frequencies(chain.draw(200, 10, key=2)[0].astype(np.int32), 3)
+    errors = [pair_frequencies(codes.astype(np.int32), 3) - recorded for codes in (one, two)]
+    expected = sum(
+        (10 - lag) / 2 * (errors[0][k] * errors[1][k] / np.maximum(recorded[k], 0.01 / (10 - lag))).sum()
+        for k, lag in enumerate((1, 2, 4))
+    )
+    assert missed(one, two, recorded) == pytest.approx(expected, rel=1e-4)
+
+
+def test_pairs_add_nothing_on_average_where_the_distributions_agree_and_see_rarer_changes():
+    """Twenty pairs of batches: within three standard errors of zero, and far from it for a chain that stays longer."""
+    chain = fully_connected()
+    exact = pair_frequencies(chain.draw(200_000, 30, key=9)[0].astype(np.int32), 3)
+    slower = dataclasses.replace(chain, transition=0.4 * chain.transition + 0.6 * np.eye(3))
+
+    def values(source):
+        batches = [source.draw(256, 30, key=key)[0] for key in range(40)]
+        return np.array([missed(*batches[i : i + 2], exact) for i in range(0, 40, 2)])
+
+    agree, rarer = values(chain), values(slower)
+    assert abs(agree.mean()) < 3 * agree.std(ddof=1) / np.sqrt(20)
+    assert rarer.mean() > 8 * agree.std(ddof=1) / np.sqrt(20)
+
+
+def test_the_weight_of_pairs_rises_between_the_epochs_of_the_ramp():
+    recorded = fully_connected().draw(64, 8, key=0)[0].astype(np.int32)
+    rows = Sequences(jnp.asarray(recorded), jnp.ones(64, bool))
+    context = {
+        "symbols": rows.symbols,
+        "count": jnp.float32(64),
+        "pairs": jnp.asarray(pair_frequencies(recorded, 3)),
+    }
+    parameters = NETWORK.start(jax.random.key(0))
+
+    def part(ramp, epoch):
+        objective = Objective(network=NETWORK, batch=64, ramp=ramp)
+        found, _ = objective.parts(parameters, rows, context, jax.random.key(1), jnp.int32(epoch))
+        return float(found["transitions"])
+
+    whole = part((0.0, 0.0), 0)
+    assert whole > 0.1
+    shares = [part((2.0, 6.0), epoch) / whole for epoch in range(8)]
+    np.testing.assert_allclose(shares, [0, 0, 0.25, 0.5, 0.75, 1, 1, 1], atol=1e-6)
+
+
+def test_the_published_loss_and_a_weight_of_zero_have_no_pairs():
+    assert Objective(network=NETWORK).names == ("towards", "among", "transitions")
+    assert Objective(network=NETWORK, transitions=0.0).names == ("towards", "among")
+    assert Objective(network=NETWORK, loss="paper").names == ("towards", "among")
 
 
 def test_an_unknown_loss_is_refused():
