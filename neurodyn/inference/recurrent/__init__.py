@@ -2,6 +2,7 @@
 
 from neurodyn.inference.recurrent.filtering import Filtered, filter_symbols
 from neurodyn.inference.recurrent.network import Network, fast_key
+from neurodyn.inference.recurrent.noise import gaussian_noise, random_words
 from neurodyn.inference.recurrent.objective import (
     LOSSES,
     Objective,
@@ -19,7 +20,9 @@ __all__ = [
     "Sequences",
     "fast_key",
     "filter_symbols",
+    "gaussian_noise",
     "lags",
     "pair_error",
     "pair_frequencies",
+    "random_words",
 ]

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from neurodyn.inference.recurrent.noise import gaussian_noise
+
 Parameters = dict[str, Array]
 GAIN = 4.0  # of the logits before training; from 1 they stay too soft, and symbols change too often
 
@@ -169,8 +171,8 @@ class Network:
         ----------
         Jang et al. (2017), arXiv:1611.01144.
         """
-        first, second = jax.random.split(fast_key(key))
-        noise = jax.random.normal(first, (n_steps, n_sequences, self.noise))
+        first, second = jax.random.split(key)
+        noise = gaussian_noise(first, (n_steps, n_sequences, self.noise))
         logits = self.logits(parameters, self.run(parameters, noise))
         perturbed = logits + jax.random.gumbel(second, logits.shape)
         soft = jax.nn.softmax(perturbed / temperature)
