@@ -67,8 +67,7 @@ class HMMEmulator(Model):
         Entropic regularisation of the transport.
     transitions : float
         Weight of the frequencies of pairs of symbols beside the transport, reached in the third quarter of the training;
-        0: none. Without them networks change symbols too often or too rarely, which the transport between whole
-        sequences hardly sees. The published loss has none.
+        0: none. The transport between whole sequences hardly sees how often symbols change. The published loss has none.
     particles : int
         Particles of each filter.
     filters : int
