@@ -2,7 +2,6 @@
 
 import contextlib
 import fnmatch
-import warnings
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -56,15 +55,9 @@ def _read(file: Any, path: str, stack: contextlib.ExitStack) -> Any:
     """The file through pynwb, once it is known to name nothing outside itself."""
     from pathlib import Path
 
-    import pynwb
-
-    from neurodyn.io.nwb.opening import refuse_outside_links
+    from neurodyn.io.nwb.opening import read_through_pynwb, refuse_outside_links
 
     where = Path("/dandi") / path
-    with reading(where, "NWB"), warnings.catch_warnings():
+    with reading(where, "NWB"):
         refuse_outside_links(file, where)
-        warnings.filterwarnings("ignore", message="Ignoring .*cached namespace")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        handle = pynwb.NWBHDF5IO(file=file, mode="r", load_namespaces=True)
-        stack.callback(handle.close)
-        return handle.read()
+        return read_through_pynwb(stack, file=file)

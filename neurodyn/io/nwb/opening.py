@@ -4,6 +4,7 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from neurodyn.errors import FileError
 from neurodyn.io.files import existing_file, inside_folder, is_hdf5, listing, reading
@@ -52,19 +53,24 @@ def open_nwb(path) -> Iterator:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator:
-    """The file through pynwb, its note about cached schema versions silenced."""
+    """The file through pynwb."""
     with contextlib.ExitStack() as stack:
         with reading(path, "NWB"):
-            import pynwb
-
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Ignoring .*cached namespace")
-                warnings.filterwarnings("ignore", category=DeprecationWarning)
-                handle = pynwb.NWBHDF5IO(path=str(path), mode="r", load_namespaces=True)
-                stack.callback(handle.close)
-                nwbfile = handle.read()
+            nwbfile = read_through_pynwb(stack, path=str(path))
         with reading(path, "NWB", errors=(OSError, RuntimeError)):
             yield nwbfile
+
+
+def read_through_pynwb(stack: contextlib.ExitStack, **source: Any) -> Any:
+    """The file of a path or of an open HDF5 file, closed with the stack; notes on cached schema versions are silenced."""
+    import pynwb
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Ignoring .*cached namespace")
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        handle = pynwb.NWBHDF5IO(mode="r", load_namespaces=True, **source)
+        stack.callback(handle.close)
+        return handle.read()
 
 
 def refuse_outside_links(file, path: Path, seen: set | None = None) -> None:
