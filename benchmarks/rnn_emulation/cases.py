@@ -101,8 +101,8 @@ def listed(values: Any, digits: int = 3) -> str:
 
 
 def plateau(fit: HMMEmulatorFit) -> int:
-    """Steps until half of the way from the first to the last loss was gone."""
-    losses = fit.parameters["loss_part"].sum("part").values[1:]
+    """Steps until half of the way from the first to the last divergence of the loss was gone."""
+    losses = fit.parameters["loss_part"].sel(part=["towards", "among"]).sum("part").values[1:]
     halfway = (losses[0] + losses[-1]) / 2
     per = int(fit.model.steps) / max(len(losses), 1)  # type: ignore[attr-defined]
     return int((np.argmax(losses < halfway) + 1) * per) if (losses < halfway).any() else -1

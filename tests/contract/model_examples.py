@@ -151,8 +151,8 @@ def emulator() -> Model:
         width=8,
         noise=4,
         window=6,
-        steps=6,
-        training=Training(batch_size=16, warm_up=2, average=0.0),
+        steps=60,
+        training=Training(batch_size=16, learning_rate=2e-2, warm_up=2, average=0.0),
         particles=16,
         filters=2,
     )

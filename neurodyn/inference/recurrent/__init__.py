@@ -10,6 +10,7 @@ from neurodyn.inference.recurrent.objective import (
     lags,
     pair_error,
     pair_frequencies,
+    stretches,
 )
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "pair_error",
     "pair_frequencies",
     "random_words",
+    "stretches",
 ]

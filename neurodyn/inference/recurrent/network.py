@@ -148,8 +148,8 @@ class Network:
         n_sequences: int,
         n_steps: int,
         temperature: float = 1.0,
-    ) -> Float[Array, "sequence step symbol"]:
-        """Sequences of one-hot symbols whose gradient is that of the softened ones.
+    ) -> tuple[Float[Array, "sequence step symbol"], Float[Array, "sequence step symbol"]]:
+        """Sequences of one-hot symbols whose gradient is that of the softened ones, and what they were drawn from.
 
         Parameters
         ----------
@@ -164,8 +164,8 @@ class Network:
 
         Returns
         -------
-        array
-            Symbols.
+        array, array
+            Symbols, and their probabilities given the states; the symbols of a sequence are independent given its states.
 
         References
         ----------
@@ -177,7 +177,8 @@ class Network:
         perturbed = logits + jax.random.gumbel(second, logits.shape)
         soft = jax.nn.softmax(perturbed / temperature)
         hard = jax.nn.one_hot(jnp.argmax(perturbed, axis=-1), self.symbols, dtype=soft.dtype)
-        return jnp.moveaxis(hard + soft - jax.lax.stop_gradient(soft), 0, 1)
+        symbols = hard + soft - jax.lax.stop_gradient(soft)
+        return jnp.moveaxis(symbols, 0, 1), jnp.moveaxis(jax.nn.softmax(logits), 0, 1)
 
     def draw(
         self, parameters: Parameters, key: jax.Array, n_sequences: int, n_steps: int

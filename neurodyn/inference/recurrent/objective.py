@@ -1,6 +1,8 @@
 """What a network that emits symbols is trained on: the divergence of its sequences from those recorded."""
 
 import dataclasses
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -41,14 +43,17 @@ class Objective:
     varied than those recorded. The term of the recorded sequences alone is left out, as nothing depends on it.
 
     Whole sequences that are far from each other anyway hardly change their distance when a symbol flickers, so that the
-    transport alone settles on too many changes. To ``"independent"`` is therefore added how far the frequencies of
-    pairs of symbols k = 1, 2, 4, ... steps apart, q in all recorded sequences of T steps, are missed by p and p' in the
-    two batches:
+    transport alone settles on too many changes. To ``"independent"`` is therefore added how far the frequencies q of
+    pairs of symbols k = 1, 2, 4, ... steps apart in all recorded sequences are missed by p and p' in the two batches:
 
-    .. math:: w \\sum_k \\frac{T - k}{2} \\sum_{ab} \\frac{(p_{kab} - q_{kab}) (p'_{kab} - q_{kab})}{q_{kab}}
+    .. math:: w \\sum_{ki} \\frac{n_{ki}}{2} \\sum_{ab}
+        \\frac{(p_{kiab} - q_{kiab}) (p'_{kiab} - q_{kiab})}{q_{kiab}}
 
-    with w = 1 and the first lag alone about the Kullback-Leibler divergence of first-order Markov chains, in nats; two
-    batches, so that the noise of finite batches adds nothing on average.
+    with i a stretch of n steps after the start, each twice as long as the one before: the network starts from nothing,
+    and without stretches rarer changes later on would make up for frequent ones at the start. With w = 1 and the first
+    lag alone this is about the Kullback-Leibler divergence of first-order Markov chains, in nats. Two batches, so that
+    the noise of finite batches adds nothing on average; p is of the probabilities of the symbols rather than of the
+    symbols drawn, which has the same mean, less noise, and an exact gradient.
 
     Parameters
     ----------
@@ -65,8 +70,9 @@ class Objective:
     transitions : float
         Weight w of the pairs; the published loss has none.
     ramp : (float, float)
-        Epochs between which the weight rises from zero to w. From the first step on, pairs can be met by sequences that
-        flicker beside others that never change, from which the transport finds out late.
+        Epochs between which the weight of the gradient rises from zero to w; the value has all of it throughout, so that
+        losses of all epochs compare. From the first step on, pairs can be met by sequences that flicker beside others that
+        never change, from which the transport finds out late.
 
     Raises
     ------
@@ -139,22 +145,24 @@ class Objective:
         target = self._target(batch, context, first)
         steps = batch.symbols.shape[1]
         if self.loss == "paper":
-            x = self._generated(parameters, second, self.batch, steps)
+            x, _ = self._generated(parameters, second, self.batch, steps)
             towards, self_cost = self._costs([x, x], [target, x], steps)
             found = {"towards": towards, "among": -self_cost / 2}
         else:
-            both = self._generated(parameters, second, 2 * self.batch, steps)
+            both, chances = self._generated(parameters, second, 2 * self.batch, steps)
             x, other = both[: self.batch], both[self.batch :]
             one, two, among = self._costs([x, other, x], [target, target, other], steps)
             found = {"towards": (one + two) / 2, "among": -among / 2}
             if self._with_transitions:
-                apart = both.reshape(2, self.batch, steps, -1)
-                weight = self.transitions * self._risen(epoch)
-                found["transitions"] = weight * pair_error(apart[0], apart[1], context["pairs"])
+                whole = self.transitions * pair_error(
+                    chances[: self.batch], chances[self.batch :], context["pairs"]
+                )
+                still = jax.lax.stop_gradient(whole)
+                found["transitions"] = still + self._risen(epoch) * (whole - still)
         return found, {name: jnp.ones(()) for name in found}
 
     def _risen(self, epoch: Array) -> Array:
-        """Share of their weight that the pairs have."""
+        """Share of their weight with which the pairs drive the parameters."""
         first, last = self.ramp
         return jnp.clip((epoch + 1.0 - first) / max(last - first, 1.0), 0.0, 1.0)
 
@@ -189,9 +197,12 @@ class Objective:
         count = batch.real.sum().astype(jnp.float32)
         return jnp.stack(list(found.values())).sum() * count, count
 
-    def _generated(self, parameters: Parameters, key: jax.Array, n: int, steps: int) -> Float[Array, "n f"]:
-        """Flattened sequences of the network."""
-        return self.network.generate(parameters, key, n, steps, self.temperature).reshape(n, -1)
+    def _generated(
+        self, parameters: Parameters, key: jax.Array, n: int, steps: int
+    ) -> tuple[Float[Array, "n f"], Float[Array, "n step symbol"]]:
+        """Flattened sequences of the network, and the probabilities of their symbols."""
+        symbols, chances = self.network.generate(parameters, key, n, steps, self.temperature)
+        return symbols.reshape(n, -1), chances
 
     def _target(self, batch: Sequences, context: dict[str, Any], key: jax.Array) -> Float[Array, "n f"]:
         """Flattened recorded sequences; rows that fill up are drawn from all of them."""
@@ -217,10 +228,27 @@ def lags(steps: int) -> tuple[int, ...]:
     return tuple(2**k for k in range(max(steps // 2, 1).bit_length()))
 
 
+def stretches(steps: int) -> tuple[tuple[int, int], ...]:
+    """Stretches of doubling length after the start: the first step, the next, the next two, the next four, ...
+
+    Parameters
+    ----------
+    steps : int
+        Steps in all.
+
+    Returns
+    -------
+    tuple of (int, int)
+        First step of each, and the one after its last.
+    """
+    bounds = [0, *(2**k for k in range((steps - 1).bit_length())), steps]
+    return tuple(pairwise(bounds))
+
+
 def pair_frequencies(
     symbols: Int[np.ndarray, "sequence step"], count: int
-) -> Float[np.ndarray, "lag symbol symbol"]:
-    """Relative frequencies of pairs of symbols at every lag.
+) -> tuple[Float[np.ndarray, "_ symbol symbol"], ...]:
+    """Relative frequencies of pairs of symbols at every lag, in every stretch after the start.
 
     Parameters
     ----------
@@ -231,32 +259,36 @@ def pair_frequencies(
 
     Returns
     -------
-    np.ndarray
-        Frequencies that sum to 1 at every of the `lags`, ``(lag, before, after)``.
+    tuple of np.ndarray
+        Of every of the `lags`, ``(stretch, before, after)``: the frequencies in every of the `stretches` of the steps
+        that have a partner, which sum to 1.
     """
     found = []
     for lag in lags(symbols.shape[1]):
         pairs = symbols[:, :-lag].astype(np.int64) * count + symbols[:, lag:]
-        found.append(np.bincount(pairs.ravel(), minlength=count**2).reshape(count, count) / pairs.size)
-    return np.asarray(found, np.float32)
+        cut = [pairs[:, start:stop] for start, stop in stretches(pairs.shape[1])]
+        counted = [np.bincount(part.ravel(), minlength=count**2).reshape(count, count) / part.size for part in cut]
+        found.append(np.asarray(counted, np.float32))
+    return tuple(found)
 
 
 def pair_error(
     one: Float[Array, "sequence step symbol"],
     two: Float[Array, "sequence step symbol"],
-    recorded: Float[Array, "lag symbol symbol"],
+    recorded: Sequence[Float[Array, "_ symbol symbol"]],
 ) -> Float[Array, ""]:
     """How far the pairs of two independent batches are from those recorded; zero on average where they agree.
 
-    .. math:: \\sum_k \\frac{T - k}{2} \\sum_{ab} \\frac{(p_{kab} - q_{kab}) (p'_{kab} - q_{kab})}{q_{kab}}
+    .. math:: \\sum_{ki} \\frac{n_{ki}}{2} \\sum_{ab} \\frac{(p_{kiab} - q_{kiab}) (p'_{kiab} - q_{kiab})}{q_{kiab}}
 
     Parameters
     ----------
     one, two : array
-        One-hot symbols of the batches, which have p and p'.
-    recorded : array
-        q at every of the `lags`, as `pair_frequencies` gives it; a pair never recorded is divided by half a pair of a
-        batch.
+        Symbols of the batches, which have p and p': one-hot, or their probabilities where they are independent given
+        something else.
+    recorded : sequence of array
+        q of every of the `lags` and `stretches`, as `pair_frequencies` gives it; a pair never recorded is divided by half
+        a pair of a batch.
 
     Returns
     -------
@@ -264,9 +296,12 @@ def pair_error(
         The error, in nats where it is small.
     """
     total = jnp.zeros(())
-    for lag, q in zip(lags(one.shape[1]), recorded, strict=True):
-        steps = one.shape[1] - lag
-        pairs = one.shape[0] * steps
-        missed = [jnp.einsum("nta,ntb->ab", x[:, :-lag], x[:, lag:]) / pairs - q for x in (one, two)]
-        total = total + steps / 2 * (missed[0] * missed[1] / jnp.maximum(q, 0.5 / pairs)).sum()
+    for lag, known in zip(lags(one.shape[1]), recorded, strict=True):
+        for (start, stop), q in zip(stretches(one.shape[1] - lag), known, strict=True):
+            pairs = one.shape[0] * (stop - start)
+            missed = [
+                jnp.einsum("nta,ntb->ab", x[:, start:stop], x[:, start + lag : stop + lag]) / pairs - q
+                for x in (one, two)
+            ]
+            total += (stop - start) / 2 * (missed[0] * missed[1] / jnp.maximum(q, 0.5 / pairs)).sum()
     return total

@@ -191,7 +191,7 @@ class HMMEmulator(Model):
             {
                 "symbols": jnp.asarray(filled),
                 "count": jnp.float32(n_windows),
-                "pairs": jnp.asarray(pair_frequencies(windows.symbols, len(names))),
+                "pairs": tuple(map(jnp.asarray, pair_frequencies(windows.symbols, len(names)))),
             },
             keys,
             objective=objective,

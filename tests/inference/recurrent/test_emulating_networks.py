@@ -17,10 +17,16 @@ from neurodyn.inference.recurrent import (
     lags,
     pair_error,
     pair_frequencies,
+    stretches,
 )
 from neurodyn.simulate.symbol_chains import fully_connected
 
 NETWORK = Network(width=6, noise=4, symbols=3)
+
+
+def on_device(frequencies):
+    """Frequencies of every lag as a training step gets them."""
+    return tuple(map(jnp.asarray, frequencies))
 
 
 def test_noise_c_times_as_strong_makes_states_c_times_as_large_and_keeps_the_leading_symbol():
@@ -55,19 +61,31 @@ def test_without_noise_nothing_ever_happens():
 
 def test_generated_symbols_are_hard_and_pass_the_gradient_of_the_softened_ones():
     parameters = NETWORK.start(jax.random.key(0))
-    found = NETWORK.generate(parameters, jax.random.key(1), 5, 7)
+    found, chances = NETWORK.generate(parameters, jax.random.key(1), 5, 7)
+    assert chances.shape == (5, 7, 3)
+    np.testing.assert_allclose(chances.sum(-1), 1, atol=1e-6)
     assert found.shape == (5, 7, 3)
     np.testing.assert_allclose(np.sort(np.asarray(found), -1)[..., :2], 0, atol=1e-6)
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-6)
-    again = NETWORK.generate(parameters, jax.random.key(1), 5, 7)
+    again, _ = NETWORK.generate(parameters, jax.random.key(1), 5, 7)
     np.testing.assert_array_equal(found, again)
     weights = jax.random.normal(jax.random.key(2), (5, 7, 3))
 
     def loss(parameters):
-        return (NETWORK.generate(parameters, jax.random.key(1), 5, 7, temperature=1.0) * weights).sum()
+        return (NETWORK.generate(parameters, jax.random.key(1), 5, 7, temperature=1.0)[0] * weights).sum()
 
     gradient = jax.grad(loss)(parameters)
     assert all(float(jnp.abs(leaf).max()) > 0 for leaf in gradient.values())
+
+
+def test_symbols_are_drawn_from_the_probabilities_that_come_with_them():
+    """Frequencies of pairs of the symbols and of the probabilities agree within sampling, whatever the lag."""
+    parameters = NETWORK.start(jax.random.key(0))
+    found, chances = NETWORK.generate(parameters, jax.random.key(1), 40_000, 6)
+    for lag in (1, 3):
+        drawn, expected = (jnp.einsum("nta,ntb->tab", x[:, :-lag], x[:, lag:]) / 40_000 for x in (found, chances))
+        np.testing.assert_allclose(drawn, expected, atol=0.012)
+        assert float(jnp.abs(drawn - expected).max()) > 0
 
 
 @pytest.mark.parametrize("loss", ["independent", "paper"])
@@ -80,7 +98,7 @@ def test_the_loss_falls_towards_sequences_like_the_recorded_ones(loss):
     real = jnp.arange(64) < 40
 
     def value(symbols, rows=recorded):
-        pairs = jnp.asarray(pair_frequencies(np.asarray(symbols[:40]), 3))
+        pairs = on_device(pair_frequencies(np.asarray(symbols[:40]), 3))
         context = {"symbols": symbols[:40], "count": jnp.float32(40), "pairs": pairs}
         found, below = objective.parts(
             parameters, Sequences(rows, real), context, jax.random.key(3), jnp.zeros((), jnp.int32)
@@ -93,40 +111,45 @@ def test_the_loss_falls_towards_sequences_like_the_recorded_ones(loss):
     assert like < value(stuck, stuck) - 0.5
     junk = jnp.where(real[:, None], recorded, 2)
     assert value(recorded, junk) == pytest.approx(like, abs=1e-5)
-    pairs = jnp.asarray(pair_frequencies(np.asarray(recorded[:40]), 3))
+    pairs = on_device(pair_frequencies(np.asarray(recorded[:40]), 3))
     context = {"symbols": recorded[:40], "count": jnp.float32(40), "pairs": pairs}
     total, count = objective.score(parameters, Sequences(recorded, real), context)
     assert float(count) == 40
     assert np.isfinite(float(total))
 
 
-def test_frequencies_of_pairs_are_counts_over_their_number_at_every_lag():
+def test_frequencies_of_pairs_are_counts_over_their_number_at_every_lag_and_stretch():
     codes = np.random.default_rng(1).integers(0, 3, (20, 9)).astype(np.int32)
     assert lags(9) == (1, 2, 4)
     assert (lags(2), lags(30)) == ((1,), (1, 2, 4, 8))
+    assert stretches(1) == ((0, 1),)
+    assert stretches(8) == ((0, 1), (1, 2), (2, 4), (4, 8))
+    assert stretches(9) == (*stretches(8), (8, 9))
     for lag, found in zip(lags(9), pair_frequencies(codes, 3), strict=True):
-        counted = np.zeros((3, 3))
-        for sequence in codes:
-            for before, after in zip(sequence, sequence[lag:], strict=False):
-                counted[before, after] += 1
-        np.testing.assert_allclose(found, counted / (20 * (9 - lag)), rtol=1e-6)
+        for (start, stop), frequencies in zip(stretches(9 - lag), found, strict=True):
+            counted = np.zeros((3, 3))
+            for sequence in codes:
+                for before, after in zip(sequence[start:stop], sequence[start + lag : stop + lag], strict=True):
+                    counted[before, after] += 1
+            np.testing.assert_allclose(frequencies, counted / (20 * (stop - start)), rtol=1e-6)
 
 
 def missed(one, two, recorded):
     """Error of pairs of codes."""
     hot = [jax.nn.one_hot(jnp.asarray(codes), 3) for codes in (one, two)]
-    return float(pair_error(*hot, jnp.asarray(recorded)))
+    return float(pair_error(*hot, on_device(recorded)))
 
 
 def test_pairs_are_missed_by_the_product_of_two_errors_relative_to_what_was_recorded():
     chain = fully_connected()
     one, two = (chain.draw(50, 10, key=key)[0] for key in (0, 1))
     recorded = pair_frequencies(chain.draw(200, 10, key=2)[0].astype(np.int32), 3)
-    errors = [pair_frequencies(codes.astype(np.int32), 3) - recorded for codes in (one, two)]
-    expected = sum(
-        (10 - lag) / 2 * (errors[0][k] * errors[1][k] / np.maximum(recorded[k], 0.01 / (10 - lag))).sum()
-        for k, lag in enumerate((1, 2, 4))
-    )
+    first, second = (pair_frequencies(codes.astype(np.int32), 3) for codes in (one, two))
+    expected = 0.0
+    for k, lag in enumerate((1, 2, 4)):
+        for i, (start, stop) in enumerate(stretches(10 - lag)):
+            product = (first[k][i] - recorded[k][i]) * (second[k][i] - recorded[k][i])
+            expected += ((stop - start) / 2 * product / np.maximum(recorded[k][i], 0.01 / (stop - start))).sum()
     assert missed(one, two, recorded) == pytest.approx(expected, rel=1e-4)
 
 
@@ -145,25 +168,45 @@ def test_pairs_add_nothing_on_average_where_the_distributions_agree_and_see_rare
     assert rarer.mean() > 8 * agree.std(ddof=1) / np.sqrt(20)
 
 
-def test_the_weight_of_pairs_rises_between_the_epochs_of_the_ramp():
+def test_rarer_changes_later_on_do_not_make_up_for_frequent_ones_at_the_start():
+    """Symbols that change at every one of the first four steps and seldom afterwards, as often in all as those recorded."""
+    random = np.random.default_rng(0)
+
+    def walk(chances):
+        return np.cumsum(random.random((4000, len(chances))) < chances, axis=1) % 3
+
+    recorded = pair_frequencies(walk(np.full(30, 0.2)).astype(np.int32), 3)
+    early = np.where(np.arange(30) < 5, 1.0, 0.07)
+    assert early[1:].mean() == pytest.approx(0.2, abs=0.03)
+    as_often = [missed(walk(np.full(30, 0.2)), walk(np.full(30, 0.2)), recorded) for _ in range(3)]
+    assert missed(walk(early), walk(early), recorded) > 10 * max(abs(value) for value in as_often)
+
+
+def test_pairs_drive_the_parameters_more_and_more_between_the_epochs_of_the_ramp():
     recorded = fully_connected().draw(64, 8, key=0)[0].astype(np.int32)
     rows = Sequences(jnp.asarray(recorded), jnp.ones(64, bool))
     context = {
         "symbols": rows.symbols,
         "count": jnp.float32(64),
-        "pairs": jnp.asarray(pair_frequencies(recorded, 3)),
+        "pairs": on_device(pair_frequencies(recorded, 3)),
     }
     parameters = NETWORK.start(jax.random.key(0))
 
     def part(ramp, epoch):
         objective = Objective(network=NETWORK, batch=64, ramp=ramp)
-        found, _ = objective.parts(parameters, rows, context, jax.random.key(1), jnp.int32(epoch))
-        return float(found["transitions"])
 
-    whole = part((0.0, 0.0), 0)
+        def value(parameters):
+            return objective.parts(parameters, rows, context, jax.random.key(1), jnp.int32(epoch))[0]["transitions"]
+
+        found, gradient = jax.value_and_grad(value)(parameters)
+        return float(found), float(gradient["readout"].ravel()[0])
+
+    whole, slope = part((0.0, 0.0), 0)
     assert whole > 0.1
-    shares = [part((2.0, 6.0), epoch) / whole for epoch in range(8)]
-    np.testing.assert_allclose(shares, [0, 0, 0.25, 0.5, 0.75, 1, 1, 1], atol=1e-6)
+    assert abs(slope) > 1e-3
+    rising = np.array([part((2.0, 6.0), epoch) for epoch in range(8)])
+    np.testing.assert_allclose(rising[:, 0], whole, rtol=1e-5)
+    np.testing.assert_allclose(rising[:, 1] / slope, [0, 0, 0.25, 0.5, 0.75, 1, 1, 1], atol=1e-5)
 
 
 def test_the_published_loss_and_a_weight_of_zero_have_no_pairs():
