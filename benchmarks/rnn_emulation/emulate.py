@@ -6,7 +6,6 @@ import xarray as xr
 from benchmarks.measure import HOLDS, REPORTED, SHORT, Line, at_most
 from benchmarks.rnn_emulation.cases import (
     BATCH,
-    MEASURED,
     QUICK_BATCH,
     SEEDS,
     Case,
@@ -90,7 +89,7 @@ def lines_of(name: str, found: list[xr.Dataset], fits: list[HMMEmulatorFit]) -> 
 def measure_case(key: str, *, quick: bool, seeds: int = SEEDS) -> list[Line]:
     """The lines of one target."""
     case: Case = cases()[key]
-    target = case.recording(4096 if quick else MEASURED, key=5)
+    target = case.target(quick)
     fits = [case_fit(case, seed, quick) for seed in range(1 if quick else seeds)]
     found = [scores(generated(fit, case.steps, quick), target, quick) for fit in fits]
     return lines_of(case.name, found, fits)
@@ -99,7 +98,7 @@ def measure_case(key: str, *, quick: bool, seeds: int = SEEDS) -> list[Line]:
 def measure_power(*, quick: bool) -> list[Line]:
     """The divergence tells an early network from the target, by how many standard errors."""
     case = cases()["linear_3"]
-    target = case.recording(4096 if quick else MEASURED, key=5)
+    target = case.target(quick)
     fit = case_fit(case, 0, quick, steps=20)
     found = scores(generated(fit, case.steps, quick), target, quick)
     excess = float(found["divergence"] - found["divergence_floor"])
@@ -123,7 +122,7 @@ def measure_paper(*, quick: bool) -> list[Line]:
 
     case = cases()["linear_3"]
     fit = case_fit(case, 0, quick, loss="paper")
-    target = case.recording(4096 if quick else MEASURED, key=5)
+    target = case.target(quick)
     sample = generated(fit, case.steps, quick)
     size = QUICK_BATCH if quick else BATCH
 
@@ -165,7 +164,7 @@ def measure_large(*, quick: bool) -> list[Line]:
             model, steps=600, training=dataclasses.replace(model.training, batch_size=4096)
         )
     fit = trained(model, case.recording(2048 if quick else 12_288, key=100), 0)
-    target = case.recording(4096 if quick else MEASURED, key=5)
+    target = case.target(quick)
     found = lines_of("M=3 at batch 4096", [scores(generated(fit, case.steps, quick), target, quick)], [fit])
     minutes = at_most("M=3 at batch 4096: minutes", fit.trace.seconds / 60, 60.0)
     return [*found[:-1], minutes]

@@ -10,7 +10,16 @@ from typing import Any
 
 from benchmarks.measure import ROOT, commit, table, today, versions, write_page
 from benchmarks.rnn_emulation import published
-from benchmarks.rnn_emulation.cases import MEASURED, SEQUENCES, Case, cases, emulator, plateau, trained
+from benchmarks.rnn_emulation.cases import (
+    MEASURED,
+    SEQUENCES,
+    TARGET,
+    Case,
+    cases,
+    emulator,
+    plateau,
+    trained,
+)
 from benchmarks.rnn_emulation.emulate import scores
 from neurodyn.models import HMMEmulator
 
@@ -93,7 +102,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     case = cell.case
     fit = trained(cell.model, case.recording(cell.sequences, key=100 + cell.seed), cell.seed)
     sample = fit.simulate(case.steps, n_trials=cell.measured, key=7, hidden=False)
-    found = scores(sample, case.recording(cell.measured, key=5), False, cell.batch)
+    found = scores(sample, case.recording(cell.measured, key=TARGET), False, cell.batch)
     return {
         "cell": dataclasses.asdict(cell),
         "commit": commit(),

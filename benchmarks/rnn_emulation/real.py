@@ -10,7 +10,16 @@ import xarray as xr
 
 from benchmarks.measure import Line, at_most
 from benchmarks.recordings import head_direction
-from benchmarks.rnn_emulation.cases import MEASURED, SEEDS, SEQUENCES, emulator, generated, listed, trained
+from benchmarks.rnn_emulation.cases import (
+    MEASURED,
+    SEEDS,
+    SEQUENCES,
+    TARGET,
+    emulator,
+    generated,
+    listed,
+    trained,
+)
 from benchmarks.rnn_emulation.emulate import lines_of, scores
 from neurodyn.inference.vae.layers import affine, affine_start, gru_start, gru_step
 from neurodyn.models import HMM
@@ -55,7 +64,7 @@ def simulated(fit, n_trials: int, key: int) -> xr.Dataset:
 def measure_states(*, quick: bool) -> list[Line]:
     """The emulator against the state paths its HMM simulates."""
     fit = sources()[0]
-    target = simulated(fit, 4096 if quick else MEASURED, 5)
+    target = simulated(fit, 4096 if quick else MEASURED, TARGET)
     fits = [
         trained(emulator(CLIP, quick), simulated(fit, 2048 if quick else SEQUENCES, 100 + seed), seed)
         for seed in range(1 if quick else SEEDS)
@@ -67,7 +76,7 @@ def measure_states(*, quick: bool) -> list[Line]:
 def measure_alone(*, quick: bool) -> list[Line]:
     """The same from the transport between whole sequences alone: what the frequencies of pairs in the loss are for."""
     fit = sources()[0]
-    target = simulated(fit, 4096 if quick else MEASURED, 5)
+    target = simulated(fit, 4096 if quick else MEASURED, TARGET)
     model = emulator(CLIP, quick, transitions=0.0)
     found = scores(
         generated(trained(model, simulated(fit, 2048 if quick else SEQUENCES, 100), 0), WINDOW, quick),

@@ -267,7 +267,9 @@ def pair_frequencies(
     for lag in lags(symbols.shape[1]):
         pairs = symbols[:, :-lag].astype(np.int64) * count + symbols[:, lag:]
         cut = [pairs[:, start:stop] for start, stop in stretches(pairs.shape[1])]
-        counted = [np.bincount(part.ravel(), minlength=count**2).reshape(count, count) / part.size for part in cut]
+        counted = [
+            np.bincount(part.ravel(), minlength=count**2).reshape(count, count) / part.size for part in cut
+        ]
         found.append(np.asarray(counted, np.float32))
     return tuple(found)
 

@@ -1,35 +1,27 @@
 """Curves of interventions on a network whose switching is wired by hand."""
 
+import dataclasses
 import functools
 
 import jax
 import numpy as np
 import pytest
+from wired_switch import wired_switch
 
 from neurodyn.analysis.dynamics import Mapped, Rectified, intervention_curve, noisy_states
 from neurodyn.errors import ModelError
 
 KEY = jax.random.key(0)
-# Units 0-2 hold symbol 0 and 3-5 symbol 1; 6 and 7 gather noise and kick to symbol 1 and 0; the rest hear noise only.
-HOLD, SIZE = [[0, 1, 2], [3, 4, 5]], 24
+SIZE = 24
 
 
 @functools.cache
 def switch() -> Rectified:
-    """Two states that inhibit each other, each left when its own kick unit has gathered noise."""
-    weights = np.zeros((SIZE, SIZE))
-    for own, other in (HOLD, HOLD[::-1]):
-        weights[np.ix_(own, own)] = 0.2
-        weights[np.ix_(own, other)] = -0.2
-    weights[np.ix_(HOLD[1], [6])] = 4.0
-    weights[np.ix_(HOLD[0], [7])] = 4.0
-    drive = np.diag(np.concatenate([np.zeros(6), np.ones(SIZE - 6)]))
-    bias = np.zeros(SIZE)
-    bias[:6], bias[6:8] = 0.2, -0.6
-    readout = np.zeros((2, SIZE))
-    readout[0, HOLD[0]] = readout[1, HOLD[1]] = 1.0
+    """The wired switch with idle units, whose readout they blur a little."""
+    network = wired_switch(SIZE)
+    readout = np.array(network.readout)
     readout[0, 8:16], readout[1, 16:] = 1e-3, 1e-3
-    return Rectified(weights, drive, readout, bias)
+    return dataclasses.replace(network, readout=readout)
 
 
 @functools.cache

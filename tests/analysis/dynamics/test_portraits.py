@@ -5,30 +5,18 @@ import functools
 import jax
 import numpy as np
 import pytest
+from wired_switch import HOLD, wired_switch
 
 from neurodyn.analysis.dynamics import Portrait, Rectified, kick_groups, portrait, zone_rates, zones
 from neurodyn.analysis.dynamics.residency import ZONES
 from neurodyn.errors import ModelError
 
 KEY = jax.random.key(0)
-HOLD, SIZE = [[0, 1, 2], [3, 4, 5]], 10
+SIZE = 10
 
 
-@functools.cache
 def switch() -> Rectified:
-    """Two states that inhibit each other; units 6 and 7 gather noise and kick to symbol 1 and to symbol 0."""
-    weights = np.zeros((SIZE, SIZE))
-    for own, other in (HOLD, HOLD[::-1]):
-        weights[np.ix_(own, own)] = 0.2
-        weights[np.ix_(own, other)] = -0.2
-    weights[np.ix_(HOLD[1], [6])] = 4.0
-    weights[np.ix_(HOLD[0], [7])] = 4.0
-    drive = np.diag(np.concatenate([np.zeros(6), np.ones(SIZE - 6)]))
-    bias = np.zeros(SIZE)
-    bias[:6], bias[6:8] = 0.2, -0.6
-    readout = np.zeros((2, SIZE))
-    readout[0, HOLD[0]] = readout[1, HOLD[1]] = 1.0
-    return Rectified(weights, drive, readout, bias)
+    return wired_switch(SIZE)
 
 
 @functools.cache

@@ -83,7 +83,9 @@ def test_symbols_are_drawn_from_the_probabilities_that_come_with_them():
     parameters = NETWORK.start(jax.random.key(0))
     found, chances = NETWORK.generate(parameters, jax.random.key(1), 40_000, 6)
     for lag in (1, 3):
-        drawn, expected = (jnp.einsum("nta,ntb->tab", x[:, :-lag], x[:, lag:]) / 40_000 for x in (found, chances))
+        drawn, expected = (
+            jnp.einsum("nta,ntb->tab", x[:, :-lag], x[:, lag:]) / 40_000 for x in (found, chances)
+        )
         np.testing.assert_allclose(drawn, expected, atol=0.012)
         assert float(jnp.abs(drawn - expected).max()) > 0
 
@@ -129,7 +131,9 @@ def test_frequencies_of_pairs_are_counts_over_their_number_at_every_lag_and_stre
         for (start, stop), frequencies in zip(stretches(9 - lag), found, strict=True):
             counted = np.zeros((3, 3))
             for sequence in codes:
-                for before, after in zip(sequence[start:stop], sequence[start + lag : stop + lag], strict=True):
+                for before, after in zip(
+                    sequence[start:stop], sequence[start + lag : stop + lag], strict=True
+                ):
                     counted[before, after] += 1
             np.testing.assert_allclose(frequencies, counted / (20 * (stop - start)), rtol=1e-6)
 
@@ -149,7 +153,9 @@ def test_pairs_are_missed_by_the_product_of_two_errors_relative_to_what_was_reco
     for k, lag in enumerate((1, 2, 4)):
         for i, (start, stop) in enumerate(stretches(10 - lag)):
             product = (first[k][i] - recorded[k][i]) * (second[k][i] - recorded[k][i])
-            expected += ((stop - start) / 2 * product / np.maximum(recorded[k][i], 0.01 / (stop - start))).sum()
+            expected += (
+                (stop - start) / 2 * product / np.maximum(recorded[k][i], 0.01 / (stop - start))
+            ).sum()
     assert missed(one, two, recorded) == pytest.approx(expected, rel=1e-4)
 
 
@@ -196,7 +202,9 @@ def test_pairs_drive_the_parameters_more_and_more_between_the_epochs_of_the_ramp
         objective = Objective(network=NETWORK, batch=64, ramp=ramp)
 
         def value(parameters):
-            return objective.parts(parameters, rows, context, jax.random.key(1), jnp.int32(epoch))[0]["transitions"]
+            return objective.parts(parameters, rows, context, jax.random.key(1), jnp.int32(epoch))[0][
+                "transitions"
+            ]
 
         found, gradient = jax.value_and_grad(value)(parameters)
         return float(found), float(gradient["readout"].ravel()[0])
