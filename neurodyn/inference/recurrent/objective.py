@@ -117,7 +117,7 @@ class Objective:
         self,
         parameters: Parameters,
         batch: Sequences,
-        context: dict[str, Array],
+        context: dict[str, Any],
         key: jax.Array,
         epoch: Array,
     ) -> tuple[dict[str, Array], dict[str, Array]]:
