@@ -23,7 +23,7 @@ from neurodyn.models.recurrent.windows import cut_windows, doubts
 from neurodyn.recording import arrays
 
 EVALUATIONS = 50
-RAMP = (0.5, 0.75)  # shares of the training between which the pairs of symbols gain their weight
+RAMP = (0.25, 0.5)  # shares of the training between which the pairs of symbols gain their weight
 DEFAULT = Training(
     batch_size=1024,
     learning_rate=3e-3,
@@ -66,7 +66,7 @@ class HMMEmulator(Model):
     blur : float
         Entropic regularisation of the transport.
     transitions : float
-        Weight of the frequencies of pairs of symbols beside the transport, reached in the third quarter of the training;
+        Weight of the frequencies of pairs of symbols beside the transport, reached in the second quarter of the training;
         0: none. The transport between whole sequences hardly sees how often symbols change. The published loss has none.
     particles : int
         Particles of each filter.
@@ -124,7 +124,7 @@ class HMMEmulator(Model):
     steps: int = 1000
     training: Training = DEFAULT
     blur: float = 0.04
-    transitions: float = 10.0
+    transitions: float = 30.0
     particles: int = 256
     filters: int = 4
 
