@@ -19,6 +19,7 @@ READER_PAGES = (
     "docs/guides/switching-glm.md",
     "docs/guides/predictive-coding.md",
     "docs/guides/sequential-autoencoders.md",
+    "docs/guides/linear-dynamics.md",
     "docs/guides/dynamic-connectomes.md",
     "docs/guides/emulating-states.md",
 )
