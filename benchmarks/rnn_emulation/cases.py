@@ -11,6 +11,7 @@ import xarray as xr
 from benchmarks.measure import ROOT, commit
 from neurodyn.models import HMMEmulator
 from neurodyn.models.recurrent import HMMEmulatorFit, Training
+from neurodyn.models.recurrent.model import DEFAULT
 from neurodyn.recording import fingerprint
 from neurodyn.simulate.symbol_chains import SymbolChain, cyclic, fully_connected, linear_chain
 
@@ -53,16 +54,8 @@ def cases() -> dict[str, Case]:
 
 
 def settings(clip: float, quick: bool) -> Training:
-    """Training at batch 1024, or the reduced one."""
-    return Training(
-        batch_size=QUICK_BATCH if quick else BATCH,
-        learning_rate=3e-3,
-        last=0.03,
-        weight_decay=0.0,
-        clip=clip,
-        betas=(0.9, 0.9),
-        average=0.98,
-    )
+    """The default training with gradients clipped elsewhere, or the reduced one."""
+    return dataclasses.replace(DEFAULT, batch_size=QUICK_BATCH if quick else BATCH, clip=clip)
 
 
 def emulator(clip: float, quick: bool, **changes: Any) -> HMMEmulator:
