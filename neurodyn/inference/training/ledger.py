@@ -40,6 +40,8 @@ class Result(NamedTuple):
         Averaged parameters on the way.
     snapshot_steps : tuple of int
         Steps taken before each.
+    heats : tuple of float
+        Losses of the starts it was chosen from, at the end of their heats; empty where there was one.
     """
 
     parameters: Tree
@@ -54,6 +56,7 @@ class Result(NamedTuple):
     diagnosis: str
     snapshots: tuple[Tree, ...] = ()
     snapshot_steps: tuple[int, ...] = ()
+    heats: tuple[float, ...] = ()
 
 
 class Ledger:
@@ -147,6 +150,25 @@ class Ledger:
             if self.settings.patience and since >= self.settings.patience:
                 self.over[i] = True
         return shrink
+
+    def loss_at(self, step: int) -> Float[np.ndarray, " run"]:
+        """Loss before the last evaluation up to a step; infinite where there was none, or it was not finite.
+
+        Parameters
+        ----------
+        step : int
+            Step.
+
+        Returns
+        -------
+        array
+            Mean of the loss over the steps before that evaluation.
+        """
+        before = [parts for parts, at in zip(self.parts, self.steps, strict=True) if 0 < at <= step]
+        if not before:
+            return np.full(len(self.best), np.inf)
+        loss = before[-1].sum(axis=-1)
+        return np.where(np.isfinite(loss), loss, np.inf)
 
     def words(self) -> str:
         """The last loss and score."""

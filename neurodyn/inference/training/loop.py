@@ -11,6 +11,7 @@ import numpy as np
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.progress import Progress
+from neurodyn.inference.training.heats import chosen, entrant_key
 from neurodyn.inference.training.ledger import Ledger, Result
 from neurodyn.inference.training.settings import Training
 from neurodyn.inference.training.steps import (
@@ -47,6 +48,8 @@ def train(
     checkpoint_seconds: float = 60.0,
     identity: str = "",
     snapshots: int = 0,
+    candidates: int = 1,
+    heat: int = 0,
 ) -> tuple[list[Result], bool]:
     """Train once for every key.
 
@@ -81,6 +84,11 @@ def train(
     snapshots : int
         Copies of the averaged parameters that are kept on the way: at evaluations spread evenly from before the first
         step to after the last, at most one at each. Each takes as much memory as the parameters, on the host.
+    candidates : int
+        Starts of every run: each is trained for `heat` epochs, and the one whose loss is least by then goes on. The first
+        is the one there would be without. Not `together`.
+    heat : int
+        Epochs of a heat, up to the evaluation after them.
 
     Returns
     -------
@@ -103,29 +111,36 @@ def train(
     n_trials = jax.tree.leaves(data)[0].shape[0]
     data = jax.tree.map(lambda leaf: jnp.asarray(_filled(np.asarray(leaf), bucket(n_trials))), data)
     held_out = None if held_out is None else jax.tree.map(jnp.asarray, held_out)
-    groups = [tuple(range(len(keys)))] if together and len(keys) > 1 else [(i,) for i in range(len(keys))]
+    together = together and len(keys) > 1
+    groups = [tuple(range(len(keys)))] if together else [(i,) for i in range(len(keys))]
     store = TrainingStore(checkpoint, checkpoint_seconds, identity)
     interrupted = False
     results: list[Result] = []
     for number, group in enumerate(groups):
-        run = _Run(
-            start,
-            [keys[i] for i in group],
-            data,
-            n_trials,
-            held_out,
-            context,
-            objective,
-            settings,
-            names,
-            snapshots,
+
+        def begun(entrant: int, group: tuple[int, ...] = group) -> _Run:
+            return _Run(
+                start,
+                [entrant_key(keys[i], entrant) for i in group],
+                data,
+                n_trials,
+                held_out,
+                context,
+                objective,
+                settings,
+                names,
+                snapshots,
+            )
+
+        found, interrupted = chosen(
+            begun,
+            1 if together else candidates,
+            heat,
+            store,
+            f"group {number}",
+            _share(progress, number, len(groups)),
         )
-        run.resume(store.load(f"group {number}"))
-        try:
-            run.go_on(store, f"group {number}", _share(progress, number, len(groups)))
-        except KeyboardInterrupt:
-            interrupted = True
-        results += run.results(interrupted)
+        results += found
         if interrupted:
             store.write()
             break
@@ -209,9 +224,23 @@ class _Run:
         leaves = {f"state{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self.state))}
         return {**leaves, **self.ledger.arrays()}
 
-    def go_on(self, store: TrainingStore, name: str, report: Callable[[float, str], None]) -> None:
-        """Train to the end, chunk by chunk."""
-        total = self.settings.epochs * self.per_epoch
+    def heat_end(self, epochs: int) -> int:
+        """Step of the first evaluation after so many epochs, or the last step."""
+        every = self.settings.evaluate_every
+        return min(-(-epochs // every) * every, self.settings.epochs) * self.per_epoch
+
+    def heat_loss(self, epochs: int) -> float:
+        """Loss at the end of a heat, or as far as it came; infinite where it failed in it."""
+        end = self.heat_end(epochs)
+        failed = np.atleast_1d(np.asarray(self.state.failed))[0]
+        return float("inf") if 0 <= failed < end else float(self.ledger.loss_at(end)[0])
+
+    def go_on(
+        self, store: TrainingStore, name: str, report: Callable[[float, str], None], until: int | None = None
+    ) -> None:
+        """Train to the end, or to the step `until`, chunk by chunk."""
+        whole = self.settings.epochs * self.per_epoch
+        total = whole if until is None else until
         every = self.settings.evaluate_every * self.per_epoch
         chunk = 2
         if not self.ledger.begun:
@@ -226,10 +255,10 @@ class _Run:
             self.state = jax.block_until_ready(self.take_steps(stop))
             taken, seconds = stop - done, time.perf_counter() - began
             chunk = int(np.clip(taken * CHUNK_SECONDS / max(seconds, 1e-6), 1, 8 * chunk))
-            if stop % every == 0 or stop == total:
+            if stop % every == 0 or stop == whole:
                 self.evaluate(stop)
             store.keep(name, self.arrays)
-            report(stop / total, f"epoch {stop // self.per_epoch}, {self.ledger.words()}")
+            report(stop / whole, f"epoch {stop // self.per_epoch}, {self.ledger.words()}")
 
     def take_steps(self, stop: int) -> State:
         """Compiled steps."""

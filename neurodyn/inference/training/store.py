@@ -33,6 +33,7 @@ class TrainingStore:
         self.written = time.monotonic()
         self.stages: dict[str, dict[str, np.ndarray]] = {}
         self.latest: Callable[[], None] = lambda: None
+        self.stage = ""
         if self.path is None or not self.path.exists():
             return
         stored = read_arrays(self.path)
@@ -47,9 +48,12 @@ class TrainingStore:
         return self.stages.get(stage)
 
     def keep(self, stage: str, arrays: Callable[[], dict[str, np.ndarray]]) -> None:
-        """Remember how to write a stage, and write where the last time is long enough ago."""
+        """Remember how to write a stage and what the one before came to; write where the last time is long ago."""
         if self.path is None:
             return
+        if stage != self.stage:
+            self.latest()
+        self.stage = stage
         self.latest = lambda: self.stages.update({stage: arrays()})
         if time.monotonic() - self.written >= self.seconds:
             self.write()
