@@ -49,7 +49,7 @@ def cases() -> dict[str, Case]:
     return {
         **chains,
         "fully": Case("fully connected M=3", fully_connected(), 30, 0.3, MOST_STEPS),
-        "cyclic": Case("cyclic M=4", cyclic(), 40, 0.3, MOST_STEPS),
+        "cyclic": Case("cyclic M=4", cyclic(), 40, 0.9, MOST_STEPS),
     }
 
 

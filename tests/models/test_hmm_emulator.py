@@ -179,7 +179,7 @@ def test_states_of_a_fitted_hmm_of_which_one_is_absorbing_are_named_too():
 
 
 def test_without_biases_the_strength_of_noise_scales_all_states_and_with_them_it_does_not():
-    scales, key = (0.3, 1.0, 3.7), jax.random.key(2)
+    scales, key = (0.1, 1.0, 3.7), jax.random.key(2)
     free = noise_curve(trained().dynamics(), scales, key=key, n_runs=200, n_steps=12, discard=0)
     np.testing.assert_allclose(free.radius / (free.scale * free.radius[1]), 1, atol=1e-4)
     np.testing.assert_allclose(free.leading, free.leading[1], atol=1e-3)
@@ -281,3 +281,20 @@ def test_the_best_of_several_starts_is_kept():
     fit = small().fit(data, key=3, restarts=2)
     assert len(fit.trace.restarts) == 2
     assert fit.trace.objective[-1] == pytest.approx(fit.trace.restarts.max())
+
+
+def test_of_several_candidates_the_one_ahead_after_the_heat_goes_on():
+    data = CHAIN.sample(12, n_trials=40, key=0).drop_vars("state")
+    fit = small(steps=12).fit(data, key=3)
+    assert fit.parameters.sizes["candidate"] == 3
+    single = small(steps=12).fit(data, key=3, candidates=1)
+    assert "candidate_loss" not in single.parameters
+    same = bool((fit.parameters["recurrent"] == single.parameters["recurrent"]).all())
+    # The first candidate is the network there is without heats.
+    assert same == (int(fit.parameters["candidate_loss"].values.argmin()) == 0)
+
+
+def test_candidates_are_a_whole_number():
+    data = CHAIN.sample(12, n_trials=40, key=0).drop_vars("state")
+    with pytest.raises(ModelError, match="candidates is 0; it must be a whole number, 1 or more"):
+        small().fit(data, key=0, candidates=0)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from neurodyn.inference.recurrent.noise import gaussian_noise
+from neurodyn.inference.recurrent.rectified import rectified_logits
 
 Parameters = dict[str, Array]
 GAIN = 4.0  # of the logits before training; from 1 they stay too soft, and symbols change too often
@@ -136,6 +137,12 @@ class Network:
 
         return jax.lax.scan(one, hidden, driven)[1]
 
+    def _weights(self, parameters: Parameters) -> Parameters:
+        """The arrays alone, with the gain of the logits in the readout."""
+        gain = jnp.exp(parameters["log_gain"]) if "log_gain" in parameters else 1.0
+        names = ("input", "recurrent", "bias") if self.bias else ("input", "recurrent")
+        return {**{name: parameters[name] for name in names}, "readout": gain * parameters["readout"]}
+
     def logits(self, parameters: Parameters, hidden: Float[Array, "*batch unit"]) -> Array:
         """Logits of the symbols, ``(..., symbol)``."""
         gain = jnp.exp(parameters["log_gain"]) if "log_gain" in parameters else 1.0
@@ -173,7 +180,7 @@ class Network:
         """
         first, second = jax.random.split(key)
         noise = gaussian_noise(first, (n_steps, n_sequences, self.noise))
-        logits = self.logits(parameters, self.run(parameters, noise))
+        logits = rectified_logits(self._weights(parameters), noise)
         perturbed = logits + jax.random.gumbel(second, logits.shape)
         soft = jax.nn.softmax(perturbed / temperature)
         hard = jax.nn.one_hot(jnp.argmax(perturbed, axis=-1), self.symbols, dtype=soft.dtype)

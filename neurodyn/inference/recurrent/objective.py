@@ -95,7 +95,7 @@ class Objective:
     blur: float = 0.04
     temperature: float = 1.0
     batch: int = 1024
-    transitions: float = 30.0
+    transitions: float = 10.0
     ramp: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:

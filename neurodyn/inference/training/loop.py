@@ -28,7 +28,7 @@ from neurodyn.inference.training.steps import (
 from neurodyn.inference.training.store import TrainingStore
 
 Tree = Any
-CHUNK_SECONDS = 0.5
+CHUNK_SECONDS = 3.0
 EVALUATED_AT_ONCE = 256
 
 

@@ -131,7 +131,7 @@ class HMMEmulator(Model):
     steps: int = 1000
     training: Training = DEFAULT
     blur: float = 0.04
-    transitions: float = 30.0
+    transitions: float = 10.0
     particles: int = 256
     filters: int = 4
 
