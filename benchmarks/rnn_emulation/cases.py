@@ -17,7 +17,8 @@ from neurodyn.simulate.symbol_chains import SymbolChain, cyclic, fully_connected
 
 FITS = ROOT / "results" / "rnn-emulation" / "fits"
 SEEDS = 3
-SEQUENCES, MEASURED = 10_240, 30_720
+# Of 10,240 sequences, as published, a symbol's frequency is off by up to .01 by itself: as much as the bar allows.
+SEQUENCES, MEASURED = 61_440, 30_720
 TARGET = 41  # key of the sequences measured against; settings were chosen on seed 0 and others of key 5
 STEPS, MOST_STEPS, QUICK_STEPS = 1000, 1500, 60
 BATCH, QUICK_BATCH = 1024, 256

@@ -12,7 +12,6 @@ from benchmarks.measure import ROOT, commit, table, today, versions, write_page
 from benchmarks.rnn_emulation import published
 from benchmarks.rnn_emulation.cases import (
     MEASURED,
-    SEQUENCES,
     TARGET,
     Case,
     cases,
@@ -24,6 +23,7 @@ from benchmarks.rnn_emulation.emulate import scores
 from neurodyn.models import HMMEmulator
 
 STORED = ROOT / "results" / "rnn-emulation" / "grid"
+PUBLISHED_SEQUENCES = 10_000
 NOISES = (100, 1)
 ERROR, VOLATILITY, RARE = 0.005, 0.05, 0.3
 
@@ -66,7 +66,7 @@ class Cell:
     @property
     def sequences(self) -> int:
         """Recorded sequences, in whole batches."""
-        return -(-SEQUENCES // self.batch) * self.batch
+        return -(-PUBLISHED_SEQUENCES // self.batch) * self.batch
 
     @property
     def model(self) -> HMMEmulator:
