@@ -139,14 +139,20 @@ class Network:
 
     def _weights(self, parameters: Parameters) -> Parameters:
         """The arrays alone, with the gain of the logits in the readout."""
-        gain = jnp.exp(parameters["log_gain"]) if "log_gain" in parameters else 1.0
         names = ("input", "recurrent", "bias") if self.bias else ("input", "recurrent")
-        return {**{name: parameters[name] for name in names}, "readout": gain * parameters["readout"]}
+        return {
+            **{name: parameters[name] for name in names},
+            "readout": self._gain(parameters) * parameters["readout"],
+        }
+
+    @staticmethod
+    def _gain(parameters: Parameters) -> Array | float:
+        """Factor of the logits."""
+        return jnp.exp(parameters["log_gain"]) if "log_gain" in parameters else 1.0
 
     def logits(self, parameters: Parameters, hidden: Float[Array, "*batch unit"]) -> Array:
         """Logits of the symbols, ``(..., symbol)``."""
-        gain = jnp.exp(parameters["log_gain"]) if "log_gain" in parameters else 1.0
-        return gain * (hidden @ parameters["readout"].T)
+        return self._gain(parameters) * (hidden @ parameters["readout"].T)
 
     def generate(
         self,
