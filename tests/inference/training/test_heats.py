@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from killed import Killed
 
 from neurodyn.inference.training import Training, train
 from neurodyn.inference.training.heats import entrant_key
@@ -121,17 +122,9 @@ def test_a_killed_fit_chooses_and_ends_as_it_would_have(tmp_path, stop_after):
     (whole,), _ = run(key, candidates=3, heat=4)
     path = tmp_path / "state.npz"
 
-    class Killed:
-        seen = 0
-
-        def update(self, fraction, text):
-            self.seen += 1
-            if self.seen > stop_after:
-                raise RuntimeError("killed")
-
     more = {"checkpoint": path, "checkpoint_seconds": 0.0, "identity": "a"}
     with pytest.raises(RuntimeError, match="killed"):
-        run(key, candidates=3, heat=4, progress=Killed(), **more)
+        run(key, candidates=3, heat=4, progress=Killed(stop_after), **more)
     assert path.exists()
     (again,), _ = run(key, candidates=3, heat=4, **more)
     assert where(again) == where(whole)

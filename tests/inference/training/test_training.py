@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from killed import Killed
 
 from neurodyn.errors import FileError, ModelError
 from neurodyn.inference.training import Training, train
@@ -112,16 +113,8 @@ def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path, stop_after):
     (whole,), _ = run()
     path = tmp_path / "state.npz"
 
-    class Killed:
-        seen = 0
-
-        def update(self, fraction, text):
-            self.seen += 1
-            if self.seen > stop_after:
-                raise RuntimeError("killed")
-
     with pytest.raises(RuntimeError, match="killed"):
-        run(checkpoint=path, checkpoint_seconds=0.0, identity="a", progress=Killed())
+        run(checkpoint=path, checkpoint_seconds=0.0, identity="a", progress=Killed(stop_after))
     assert path.exists()
     (again,), _ = run(checkpoint=path, checkpoint_seconds=0.0, identity="a")
     np.testing.assert_array_equal(vector(again), vector(whole))
