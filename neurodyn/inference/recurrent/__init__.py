@@ -3,15 +3,8 @@
 from neurodyn.inference.recurrent.filtering import Filtered, filter_symbols
 from neurodyn.inference.recurrent.network import Network, fast_key
 from neurodyn.inference.recurrent.noise import gaussian_noise, random_words
-from neurodyn.inference.recurrent.objective import (
-    LOSSES,
-    Objective,
-    Sequences,
-    lags,
-    pair_error,
-    pair_frequencies,
-    stretches,
-)
+from neurodyn.inference.recurrent.objective import LOSSES, Objective, Sequences
+from neurodyn.inference.recurrent.words import lags, stretches, word_error, word_frequencies, word_length
 
 __all__ = [
     "LOSSES",
@@ -23,8 +16,9 @@ __all__ = [
     "filter_symbols",
     "gaussian_noise",
     "lags",
-    "pair_error",
-    "pair_frequencies",
     "random_words",
     "stretches",
+    "word_error",
+    "word_frequencies",
+    "word_length",
 ]

@@ -1,17 +1,15 @@
 """What a network that emits symbols is trained on: the divergence of its sequences from those recorded."""
 
 import dataclasses
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.recurrent.network import Network, Parameters
+from neurodyn.inference.recurrent.words import word_error
 from neurodyn.inference.sinkhorn import transport_cost
 
 LOSSES = ("independent", "paper")
@@ -43,17 +41,8 @@ class Objective:
     varied than those recorded. The term of the recorded sequences alone is left out, as nothing depends on it.
 
     Whole sequences that are far from each other anyway hardly change their distance when a symbol flickers, so that the
-    transport alone settles on too many changes. To ``"independent"`` is therefore added how far the frequencies q of
-    pairs of symbols k = 1, 2, 4, ... steps apart in all recorded sequences are missed by p and p' in the two batches:
-
-    .. math:: w \\sum_{ki} \\frac{n_{ki}}{2} \\sum_{ab}
-        \\frac{(p_{kiab} - q_{kiab}) (p'_{kiab} - q_{kiab})}{q_{kiab}}
-
-    with i a stretch of n steps after the start, each twice as long as the one before: the network starts from nothing,
-    and without stretches rarer changes later on would make up for frequent ones at the start. With w = 1 and the first
-    lag alone this is about the Kullback-Leibler divergence of first-order Markov chains, in nats. Two batches, so that
-    the noise of finite batches adds nothing on average; p is of the probabilities of the symbols rather than of the
-    symbols drawn, which has the same mean, less noise, and an exact gradient.
+    transport alone settles on too many changes. To ``"independent"`` is therefore added w times the `word_error` of the
+    two batches: how far they miss the frequencies of words of three symbols in the recorded sequences.
 
     Parameters
     ----------
@@ -68,10 +57,10 @@ class Objective:
     batch : int
         Generated sequences of a batch.
     transitions : float
-        Weight w of the pairs; the published loss has none.
+        Weight w of the words; the published loss has none.
     ramp : (float, float)
         Epochs between which the weight of the gradient rises from zero to w; the value has all of it throughout, so that
-        losses of all epochs compare. From the first step on, pairs can be met by sequences that flicker beside others that
+        losses of all epochs compare. From the first step on, words can be met by sequences that flicker beside others that
         never change, from which the transport finds out late.
 
     Raises
@@ -110,7 +99,7 @@ class Objective:
 
     @property
     def _with_transitions(self) -> bool:
-        """Whether pairs of symbols are part of the loss."""
+        """Whether words are part of the loss."""
         return self.loss == "independent" and self.transitions > 0
 
     def parts(
@@ -130,7 +119,7 @@ class Objective:
         batch : Sequences
             Recorded sequences.
         context : dict
-            ``symbols``, all recorded sequences, their number ``count``, and their `pair_frequencies` as ``pairs``.
+            ``symbols``, all recorded sequences, their number ``count``, and their `word_frequencies` as ``words``.
         key : jax.Array
             Randomness.
         epoch : array
@@ -154,15 +143,15 @@ class Objective:
             one, two, among = self._costs([x, other, x], [target, target, other], steps)
             found = {"towards": (one + two) / 2, "among": -among / 2}
             if self._with_transitions:
-                whole = self.transitions * pair_error(
-                    chances[: self.batch], chances[self.batch :], context["pairs"]
+                whole = self.transitions * word_error(
+                    chances[: self.batch], chances[self.batch :], context["words"]
                 )
                 still = jax.lax.stop_gradient(whole)
                 found["transitions"] = still + self._risen(epoch) * (whole - still)
         return found, {name: jnp.ones(()) for name in found}
 
     def _risen(self, epoch: Array) -> Array:
-        """Share of their weight with which the pairs drive the parameters."""
+        """Share of their weight with which the words drive the parameters."""
         first, last = self.ramp
         return jnp.clip((epoch + 1.0 - first) / max(last - first, 1.0), 0.0, 1.0)
 
@@ -211,99 +200,3 @@ class Objective:
         symbols = jnp.where(batch.real[:, None], batch.symbols, context["symbols"][drawn])
         return jax.nn.one_hot(symbols, self.network.symbols).reshape(rows, -1)
 
-
-def lags(steps: int) -> tuple[int, ...]:
-    """Lags at which pairs of symbols are compared: 1, 2, 4, ... as long as half of the steps have a partner.
-
-    Parameters
-    ----------
-    steps : int
-        Steps of a sequence.
-
-    Returns
-    -------
-    tuple of int
-        Lags in steps.
-    """
-    return tuple(2**k for k in range(max(steps // 2, 1).bit_length()))
-
-
-def stretches(steps: int) -> tuple[tuple[int, int], ...]:
-    """Stretches of doubling length after the start: the first step, the next, the next two, the next four, ...
-
-    Parameters
-    ----------
-    steps : int
-        Steps in all.
-
-    Returns
-    -------
-    tuple of (int, int)
-        First step of each, and the one after its last.
-    """
-    bounds = [0, *(2**k for k in range((steps - 1).bit_length())), steps]
-    return tuple(pairwise(bounds))
-
-
-def pair_frequencies(
-    symbols: Int[np.ndarray, "sequence step"], count: int
-) -> tuple[Float[np.ndarray, "_ symbol symbol"], ...]:
-    """Relative frequencies of pairs of symbols at every lag, in every stretch after the start.
-
-    Parameters
-    ----------
-    symbols : np.ndarray
-        Codes.
-    count : int
-        How many symbols there are.
-
-    Returns
-    -------
-    tuple of np.ndarray
-        Of every of the `lags`, ``(stretch, before, after)``: the frequencies in every of the `stretches` of the steps
-        that have a partner, which sum to 1.
-    """
-    found = []
-    for lag in lags(symbols.shape[1]):
-        pairs = symbols[:, :-lag].astype(np.int64) * count + symbols[:, lag:]
-        cut = [pairs[:, start:stop] for start, stop in stretches(pairs.shape[1])]
-        counted = [
-            np.bincount(part.ravel(), minlength=count**2).reshape(count, count) / part.size for part in cut
-        ]
-        found.append(np.asarray(counted, np.float32))
-    return tuple(found)
-
-
-def pair_error(
-    one: Float[Array, "sequence step symbol"],
-    two: Float[Array, "sequence step symbol"],
-    recorded: Sequence[Float[Array, "_ symbol symbol"]],
-) -> Float[Array, ""]:
-    """How far the pairs of two independent batches are from those recorded; zero on average where they agree.
-
-    .. math:: \\sum_{ki} \\frac{n_{ki}}{2} \\sum_{ab} \\frac{(p_{kiab} - q_{kiab}) (p'_{kiab} - q_{kiab})}{q_{kiab}}
-
-    Parameters
-    ----------
-    one, two : array
-        Symbols of the batches, which have p and p': one-hot, or their probabilities where they are independent given
-        something else.
-    recorded : sequence of array
-        q of every of the `lags` and `stretches`, as `pair_frequencies` gives it; a pair never recorded is divided by half
-        a pair of a batch.
-
-    Returns
-    -------
-    array
-        The error, in nats where it is small.
-    """
-    total = jnp.zeros(())
-    for lag, known in zip(lags(one.shape[1]), recorded, strict=True):
-        for (start, stop), q in zip(stretches(one.shape[1] - lag), known, strict=True):
-            pairs = one.shape[0] * (stop - start)
-            missed = [
-                jnp.einsum("nta,ntb->ab", x[:, start:stop], x[:, start + lag : stop + lag]) / pairs - q
-                for x in (one, two)
-            ]
-            total += (stop - start) / 2 * (missed[0] * missed[1] / jnp.maximum(q, 0.5 / pairs)).sum()
-    return total

@@ -13,7 +13,7 @@ import xarray as xr
 from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.inference.glm.checkpoints import digest
 from neurodyn.inference.random import key_words
-from neurodyn.inference.recurrent import LOSSES, Network, Objective, Sequences, pair_frequencies
+from neurodyn.inference.recurrent import LOSSES, Network, Objective, Sequences, word_frequencies
 from neurodyn.inference.training import Result, Training, train
 from neurodyn.inference.training.steps import bucket
 from neurodyn.models.base import Model, Trace
@@ -24,7 +24,7 @@ from neurodyn.recording import arrays
 
 EVALUATIONS = 50
 HEAT = 0.1  # share of the training after which one of the candidates goes on
-RAMP = (0.25, 0.5)  # shares of the training between which the pairs of symbols gain their weight
+RAMP = (0.25, 0.5)  # shares of the training between which the words gain their weight
 DEFAULT = Training(
     batch_size=1024,
     learning_rate=3e-3,
@@ -67,7 +67,7 @@ class HMMEmulator(Model):
     blur : float
         Entropic regularisation of the transport.
     transitions : float
-        Weight of the frequencies of pairs of symbols beside the transport, reached in the second quarter of the training;
+        Weight of the frequencies of words of three symbols beside the transport, reached in the second quarter of the training;
         0: none. The transport between whole sequences hardly sees how often symbols change. The published loss has none.
     particles : int
         Particles of each filter.
@@ -201,7 +201,7 @@ class HMMEmulator(Model):
             {
                 "symbols": jnp.asarray(filled),
                 "count": jnp.float32(n_windows),
-                "pairs": tuple(map(jnp.asarray, pair_frequencies(windows.symbols, len(names)))),
+                "words": tuple(map(jnp.asarray, word_frequencies(windows.symbols, len(names)))),
             },
             keys,
             objective=objective,

@@ -1,0 +1,160 @@
+"""How often words of symbols occur, and how far a network's sequences are from it."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+LONGEST = 3  # symbols of a word
+MOST_WORDS = 4096  # of more symbols than 16, words have two
+
+
+def word_length(steps: int, count: int) -> int:
+    """Symbols of the words that are compared: three, or two where sequences are short or symbols are many.
+
+    Parameters
+    ----------
+    steps : int
+        Steps of a sequence.
+    count : int
+        How many symbols there are.
+
+    Returns
+    -------
+    int
+        Length of a word.
+    """
+    return LONGEST if steps >= 2 * (LONGEST - 1) and count**LONGEST <= MOST_WORDS else 2
+
+
+def lags(steps: int, length: int) -> tuple[int, ...]:
+    """Steps from one symbol of a word to the next: 1, 2, 4, ... as long as half of the steps begin a word.
+
+    Parameters
+    ----------
+    steps : int
+        Steps of a sequence.
+    length : int
+        Symbols of a word.
+
+    Returns
+    -------
+    tuple of int
+        Lags in steps.
+    """
+    return tuple(2**k for k in range(max(steps // 2 // (length - 1), 1).bit_length()))
+
+
+def stretches(steps: int) -> tuple[tuple[int, int], ...]:
+    """Stretches of doubling length after the start: the first step, the next, the next two, the next four, ...
+
+    Parameters
+    ----------
+    steps : int
+        Steps in all.
+
+    Returns
+    -------
+    tuple of (int, int)
+        First step of each, and the one after its last.
+    """
+    bounds = [0, *(2**k for k in range((steps - 1).bit_length())), steps]
+    return tuple(pairwise(bounds))
+
+
+def _letters(steps: int, length: int) -> Iterator[list[slice]]:
+    """Of every of the `lags`, where the first, the second, ... symbols of all words are."""
+    for lag in lags(steps, length):
+        begun = steps - (length - 1) * lag
+        yield [slice(place * lag, place * lag + begun) for place in range(length)]
+
+
+def word_frequencies(
+    symbols: Int[np.ndarray, "sequence step"], count: int
+) -> tuple[Float[np.ndarray, "stretch *word"], ...]:
+    """Relative frequencies of words of symbols at every lag, in every stretch after the start.
+
+    Parameters
+    ----------
+    symbols : np.ndarray
+        Codes.
+    count : int
+        How many symbols there are.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Of every of the `lags`, ``(stretch, first, second, third)``, or ``(stretch, first, second)`` where `word_length` is
+        2: the frequencies in every of the `stretches` of the steps that begin a word, which sum to 1.
+    """
+    length = word_length(symbols.shape[1], count)
+    found = []
+    for letters in _letters(symbols.shape[1], length):
+        words = np.zeros(symbols[:, letters[0]].shape, np.int64)
+        for letter in letters:
+            words = words * count + symbols[:, letter]
+        counted = [
+            np.bincount(words[:, start:stop].ravel(), minlength=count**length) / words[:, start:stop].size
+            for start, stop in stretches(words.shape[1])
+        ]
+        found.append(np.asarray(counted, np.float32).reshape(-1, *(count,) * length))
+    return tuple(found)
+
+
+def word_error(
+    one: Float[Array, "sequence step symbol"],
+    two: Float[Array, "sequence step symbol"],
+    recorded: Sequence[Float[Array, "_ *word"]],
+) -> Float[Array, ""]:
+    """How far the words of two independent batches are from those recorded; zero on average where they agree.
+
+    .. math:: \\sum_{ki} \\frac{n_{ki}}{2} \\sum_{abc}
+        \\frac{(p_{kiabc} - q_{kiabc}) (p'_{kiabc} - q_{kiabc})}{q_{kiabc}}
+
+    with p and p' the frequencies in the two batches, q those recorded, of words a b c with k = 1, 2, 4, ... steps from a to
+    b and from b to c, and i a stretch of n steps after the start, each twice as long as the one before: a network starts
+    from nothing, and without stretches rarer changes later on would make up for frequent ones at the start. At the first
+    lag alone this is about the Kullback-Leibler divergence of second-order Markov chains, in nats.
+
+    Pairs do not tell a symbol that comes back after one step (a b a) from one that goes on (a b c), and a network that
+    misses both keeps its pairs right with changes that cluster.
+
+    Parameters
+    ----------
+    one, two : array
+        Symbols of the batches: one-hot, or their probabilities where they are independent given something else. These have
+        the same mean, less noise, and an exact gradient. Two batches, so that the noise of finite ones adds nothing on
+        average.
+    recorded : sequence of array
+        q, as `word_frequencies` gives it; a word never recorded is divided by half a word of a batch.
+
+    Returns
+    -------
+    array
+        The error, in nats where it is small.
+    """
+    length = recorded[0].ndim - 1
+    total = jnp.zeros(())
+    for letters, known in zip(_letters(one.shape[1], length), recorded, strict=True):
+        spans = stretches(one.shape[1] - letters[-1].start)
+        found = [_frequencies([batch[:, letter] for letter in letters], spans) for batch in (one, two)]
+        for (start, stop), q, p, other in zip(spans, known, *found, strict=True):
+            least = 0.5 / (one.shape[0] * (stop - start))
+            total += (stop - start) / 2 * ((p - q) * (other - q) / jnp.maximum(q, least)).sum()
+    return total
+
+
+def _frequencies(letters: list[Array], spans: Sequence[tuple[int, int]]) -> list[Array]:
+    """Frequencies of words in every stretch, given their first, second, ... symbols ``(sequence, step, symbol)``."""
+    *before, last = letters
+    joined = before[0]
+    for letter in before[1:]:
+        joined = (joined[..., :, None] * letter[..., None, :]).reshape(*joined.shape[:2], -1)
+    shape = tuple(letter.shape[-1] for letter in letters)
+    return [
+        (jnp.einsum("ntw,nta->wa", joined[:, start:stop], last[:, start:stop])).reshape(shape)
+        / (last.shape[0] * (stop - start))
+        for start, stop in spans
+    ]
