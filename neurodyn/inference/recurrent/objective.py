@@ -199,4 +199,3 @@ class Objective:
         drawn = (jax.random.uniform(key, (rows,)) * context["count"]).astype(jnp.int32)
         symbols = jnp.where(batch.real[:, None], batch.symbols, context["symbols"][drawn])
         return jax.nn.one_hot(symbols, self.network.symbols).reshape(rows, -1)
-

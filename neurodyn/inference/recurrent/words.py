@@ -148,13 +148,10 @@ def word_error(
 
 def _frequencies(letters: list[Array], spans: Sequence[tuple[int, int]]) -> list[Array]:
     """Frequencies of words in every stretch, given their first, second, ... symbols ``(sequence, step, symbol)``."""
-    *before, last = letters
+    *before, last = (jnp.moveaxis(letter, 1, 0) for letter in letters)
     joined = before[0]
     for letter in before[1:]:
         joined = (joined[..., :, None] * letter[..., None, :]).reshape(*joined.shape[:2], -1)
+    of_steps = jnp.einsum("tnw,tna->twa", joined, last) / last.shape[1]
     shape = tuple(letter.shape[-1] for letter in letters)
-    return [
-        (jnp.einsum("ntw,nta->wa", joined[:, start:stop], last[:, start:stop])).reshape(shape)
-        / (last.shape[0] * (stop - start))
-        for start, stop in spans
-    ]
+    return [of_steps[start:stop].mean(0).reshape(shape) for start, stop in spans]

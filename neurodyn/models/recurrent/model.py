@@ -67,8 +67,9 @@ class HMMEmulator(Model):
     blur : float
         Entropic regularisation of the transport.
     transitions : float
-        Weight of the frequencies of words of three symbols beside the transport, reached in the second quarter of the training;
-        0: none. The transport between whole sequences hardly sees how often symbols change. The published loss has none.
+        Weight of the frequencies of words of three symbols (`neurodyn.inference.recurrent.word_error`) beside the transport,
+        reached in the second quarter of the training; 0: none. The transport between whole sequences hardly sees how often
+        symbols change. The published loss has none.
     particles : int
         Particles of each filter.
     filters : int

@@ -1,7 +1,5 @@
 """Networks that emit symbols: homogeneity, gradients, and the particle filter against integrals on a grid."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,10 +12,7 @@ from neurodyn.inference.recurrent import (
     Objective,
     Sequences,
     filter_symbols,
-    lags,
-    pair_error,
-    pair_frequencies,
-    stretches,
+    word_frequencies,
 )
 from neurodyn.simulate.symbol_chains import fully_connected
 
@@ -100,8 +95,8 @@ def test_the_loss_falls_towards_sequences_like_the_recorded_ones(loss):
     real = jnp.arange(64) < 40
 
     def value(symbols, rows=recorded):
-        pairs = on_device(pair_frequencies(np.asarray(symbols[:40]), 3))
-        context = {"symbols": symbols[:40], "count": jnp.float32(40), "pairs": pairs}
+        words = on_device(word_frequencies(np.asarray(symbols[:40]), 3))
+        context = {"symbols": symbols[:40], "count": jnp.float32(40), "words": words}
         found, below = objective.parts(
             parameters, Sequences(rows, real), context, jax.random.key(3), jnp.zeros((), jnp.int32)
         )
@@ -113,88 +108,20 @@ def test_the_loss_falls_towards_sequences_like_the_recorded_ones(loss):
     assert like < value(stuck, stuck) - 0.5
     junk = jnp.where(real[:, None], recorded, 2)
     assert value(recorded, junk) == pytest.approx(like, abs=1e-5)
-    pairs = on_device(pair_frequencies(np.asarray(recorded[:40]), 3))
-    context = {"symbols": recorded[:40], "count": jnp.float32(40), "pairs": pairs}
+    words = on_device(word_frequencies(np.asarray(recorded[:40]), 3))
+    context = {"symbols": recorded[:40], "count": jnp.float32(40), "words": words}
     total, count = objective.score(parameters, Sequences(recorded, real), context)
     assert float(count) == 40
     assert np.isfinite(float(total))
 
 
-def test_frequencies_of_pairs_are_counts_over_their_number_at_every_lag_and_stretch():
-    codes = np.random.default_rng(1).integers(0, 3, (20, 9)).astype(np.int32)
-    assert lags(9) == (1, 2, 4)
-    assert (lags(2), lags(30)) == ((1,), (1, 2, 4, 8))
-    assert stretches(1) == ((0, 1),)
-    assert stretches(8) == ((0, 1), (1, 2), (2, 4), (4, 8))
-    assert stretches(9) == (*stretches(8), (8, 9))
-    for lag, found in zip(lags(9), pair_frequencies(codes, 3), strict=True):
-        for (start, stop), frequencies in zip(stretches(9 - lag), found, strict=True):
-            counted = np.zeros((3, 3))
-            for sequence in codes:
-                for before, after in zip(
-                    sequence[start:stop], sequence[start + lag : stop + lag], strict=True
-                ):
-                    counted[before, after] += 1
-            np.testing.assert_allclose(frequencies, counted / (20 * (stop - start)), rtol=1e-6)
-
-
-def missed(one, two, recorded):
-    """Error of pairs of codes."""
-    hot = [jax.nn.one_hot(jnp.asarray(codes), 3) for codes in (one, two)]
-    return float(pair_error(*hot, on_device(recorded)))
-
-
-def test_pairs_are_missed_by_the_product_of_two_errors_relative_to_what_was_recorded():
-    chain = fully_connected()
-    one, two = (chain.draw(50, 10, key=key)[0] for key in (0, 1))
-    recorded = pair_frequencies(chain.draw(200, 10, key=2)[0].astype(np.int32), 3)
-    first, second = (pair_frequencies(codes.astype(np.int32), 3) for codes in (one, two))
-    expected = 0.0
-    for k, lag in enumerate((1, 2, 4)):
-        for i, (start, stop) in enumerate(stretches(10 - lag)):
-            product = (first[k][i] - recorded[k][i]) * (second[k][i] - recorded[k][i])
-            expected += (
-                (stop - start) / 2 * product / np.maximum(recorded[k][i], 0.01 / (stop - start))
-            ).sum()
-    assert missed(one, two, recorded) == pytest.approx(expected, rel=1e-4)
-
-
-def test_pairs_add_nothing_on_average_where_the_distributions_agree_and_see_rarer_changes():
-    """Twenty pairs of batches: within three standard errors of zero, and far from it for a chain that stays longer."""
-    chain = fully_connected()
-    exact = pair_frequencies(chain.draw(200_000, 30, key=9)[0].astype(np.int32), 3)
-    slower = dataclasses.replace(chain, transition=0.4 * chain.transition + 0.6 * np.eye(3))
-
-    def values(source):
-        batches = [source.draw(256, 30, key=key)[0] for key in range(40)]
-        return np.array([missed(*batches[i : i + 2], exact) for i in range(0, 40, 2)])
-
-    agree, rarer = values(chain), values(slower)
-    assert abs(agree.mean()) < 3 * agree.std(ddof=1) / np.sqrt(20)
-    assert rarer.mean() > 8 * agree.std(ddof=1) / np.sqrt(20)
-
-
-def test_rarer_changes_later_on_do_not_make_up_for_frequent_ones_at_the_start():
-    """Symbols that change at every one of the first four steps and seldom afterwards, as often in all as those recorded."""
-    random = np.random.default_rng(0)
-
-    def walk(chances):
-        return np.cumsum(random.random((4000, len(chances))) < chances, axis=1) % 3
-
-    recorded = pair_frequencies(walk(np.full(30, 0.2)).astype(np.int32), 3)
-    early = np.where(np.arange(30) < 5, 1.0, 0.07)
-    assert early[1:].mean() == pytest.approx(0.2, abs=0.03)
-    as_often = [missed(walk(np.full(30, 0.2)), walk(np.full(30, 0.2)), recorded) for _ in range(3)]
-    assert missed(walk(early), walk(early), recorded) > 10 * max(abs(value) for value in as_often)
-
-
-def test_pairs_drive_the_parameters_more_and_more_between_the_epochs_of_the_ramp():
+def test_words_drive_the_parameters_more_and_more_between_the_epochs_of_the_ramp():
     recorded = fully_connected().draw(64, 8, key=0)[0].astype(np.int32)
     rows = Sequences(jnp.asarray(recorded), jnp.ones(64, bool))
     context = {
         "symbols": rows.symbols,
         "count": jnp.float32(64),
-        "pairs": on_device(pair_frequencies(recorded, 3)),
+        "words": on_device(word_frequencies(recorded, 3)),
     }
     parameters = NETWORK.start(jax.random.key(0))
 
@@ -217,7 +144,7 @@ def test_pairs_drive_the_parameters_more_and_more_between_the_epochs_of_the_ramp
     np.testing.assert_allclose(rising[:, 1] / slope, [0, 0, 0.25, 0.5, 0.75, 1, 1, 1], atol=1e-5)
 
 
-def test_the_published_loss_and_a_weight_of_zero_have_no_pairs():
+def test_the_published_loss_and_a_weight_of_zero_have_no_words():
     assert Objective(network=NETWORK).names == ("towards", "among", "transitions")
     assert Objective(network=NETWORK, transitions=0.0).names == ("towards", "among")
     assert Objective(network=NETWORK, loss="paper").names == ("towards", "among")
