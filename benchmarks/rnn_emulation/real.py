@@ -74,7 +74,7 @@ def measure_states(*, quick: bool) -> list[Line]:
 
 
 def measure_alone(*, quick: bool) -> list[Line]:
-    """The same from the transport between whole sequences alone: what the frequencies of pairs in the loss are for."""
+    """The same from the transport between whole sequences alone: what the frequencies of words in the loss are for."""
     fit = sources()[0]
     target = simulated(fit, 4096 if quick else MEASURED, TARGET)
     model = emulator(CLIP, quick, transitions=0.0)
@@ -85,7 +85,7 @@ def measure_alone(*, quick: bool) -> list[Line]:
     )
     return [
         Line(
-            "states of that HMM, trained without pairs of symbols, seed 0: volatility ratio",
+            "states of that HMM, trained without words, seed 0: volatility ratio",
             f"{float(found['volatility_ratio']):.3f}",
             note=f"transition error {float(found['transition_error']):.4f}; divergence above the target's own "
             f"{float(found['divergence'] - found['divergence_floor']):.3f}",
