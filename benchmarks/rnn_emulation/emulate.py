@@ -168,7 +168,7 @@ def measure_large(*, quick: bool) -> list[Line]:
     model = emulator(case.clip, quick)
     if not quick:
         model = dataclasses.replace(
-            model, steps=600, training=dataclasses.replace(model.training, batch_size=4096)
+            model, steps=300, training=dataclasses.replace(model.training, batch_size=4096)
         )
     fit = trained(model, case.recording(2048 if quick else 12_288, key=100), 0)
     target = case.target(quick)

@@ -185,13 +185,14 @@ class Network:
         Jang et al. (2017), arXiv:1611.01144.
         """
         first, second = jax.random.split(key)
-        noise = gaussian_noise(first, (n_steps, n_sequences, self.noise))
+        noise = gaussian_noise(first, (n_steps, self.noise, n_sequences))
         logits = rectified_logits(self._weights(parameters), noise)
         perturbed = logits + jax.random.gumbel(second, logits.shape)
-        soft = jax.nn.softmax(perturbed / temperature)
-        hard = jax.nn.one_hot(jnp.argmax(perturbed, axis=-1), self.symbols, dtype=soft.dtype)
+        soft = jax.nn.softmax(perturbed / temperature, axis=1)
+        hard = jax.nn.one_hot(jnp.argmax(perturbed, axis=1), self.symbols, axis=1, dtype=soft.dtype)
         symbols = hard + soft - jax.lax.stop_gradient(soft)
-        return jnp.moveaxis(symbols, 0, 1), jnp.moveaxis(jax.nn.softmax(logits), 0, 1)
+        chances = jax.nn.softmax(logits, axis=1)
+        return jnp.moveaxis(symbols, 2, 0), jnp.moveaxis(chances, 2, 0)
 
     def draw(
         self, parameters: Parameters, key: jax.Array, n_sequences: int, n_steps: int
