@@ -92,8 +92,8 @@ def word_frequencies(
     length = word_length(symbols.shape[1], count)
     found = []
     for letters in _letters(symbols.shape[1], length):
-        words = np.zeros(symbols[:, letters[0]].shape, np.int64)
-        for letter in letters:
+        words = symbols[:, letters[0]].astype(np.int64)
+        for letter in letters[1:]:
             words = words * count + symbols[:, letter]
         counted = [
             np.bincount(words[:, start:stop].ravel(), minlength=count**length) / words[:, start:stop].size
