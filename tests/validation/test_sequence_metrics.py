@@ -26,7 +26,13 @@ def test_statistics_by_hand():
     np.testing.assert_allclose(found["transition"][:2, :2], [[0.5, 0.5], [0.25, 0.75]])
     assert np.isnan(found["transition"][2]).all()
     np.testing.assert_allclose(found["frequency"], [3 / 8, 5 / 8, 0])
-    assert float(found["volatility"]) == 1.0
+    assert (float(found["volatility"]), float(found["changes_variance"])) == (1.0, 1.0)
+    assert float(found["return_share"]) == 1.0
+    onward = metrics.sequence_statistics(sequences([[0, 1, 2, 2, 1], [0, 1, 0, 0, 2]]))
+    assert float(onward["return_share"]) == 1 / 4
+    still = metrics.sequence_statistics(sequences([[0, 0, 0], [1, 1, 1]]))
+    assert float(still["volatility"]) == float(still["changes_variance"]) == 0
+    assert np.isnan(still["return_share"])
 
 
 def test_the_transitions_of_a_long_sample_are_those_of_the_chain():
@@ -54,6 +60,22 @@ def test_two_samples_of_one_chain_are_at_the_floor_and_another_chain_is_not():
     assert float(other["volatility_ratio"]) > 2
     assert float(same["transition_error"]) < 0.02 < float(other["transition_error"])
     assert float(same["rare_ratio"]) == pytest.approx(1, abs=0.2)
+
+
+def test_changes_in_clusters_that_go_on_are_told_from_single_ones_that_come_back():
+    """Of the noisy chain most changes are flickers. Of one as often and as long in all states, they are not undone."""
+    chain = fully_connected()
+    target = chain.sample(30, n_trials=4000, key=0).drop_vars("state")
+    known = metrics.sequence_statistics(target)
+    first_order = SymbolChain(np.full(3, 1 / 3), known["transition"].values, np.eye(3))
+    sample = first_order.sample(30, n_trials=4000, key=1).drop_vars("state")
+    found = metrics.compare_sequences(sample, target, key=0, **OPTIONS)
+    assert float(found["volatility_ratio"]) == pytest.approx(1, abs=0.05)
+    assert float(found["transition_error"]) < 1e-3
+    assert float(found["return_share_ratio"]) < 0.7
+    assert float(found["changes_variance_ratio"]) < 0.85
+    for name in ("return_share", "changes_variance"):
+        assert float(found[f"{name}_ratio_floor"]) == pytest.approx(1, abs=0.06)
 
 
 def test_less_varied_sequences_fall_below_the_floor_of_the_distance_yet_differ():

@@ -48,7 +48,9 @@ def sequence_statistics(recording: xr.Dataset) -> xr.Dataset:
     -------
     xr.Dataset
         ``transition`` (symbol, symbol_next; the rows of symbols that are never followed by anything are NaN),
-        ``frequency`` (symbol), and ``volatility``, the mean number of changes per sequence.
+        ``frequency`` (symbol), ``volatility``, the mean number of changes per sequence, ``changes_variance``, the variance
+        of that number between sequences, and ``return_share``, of the changes that are followed by a bin, those undone in
+        it (a b a; NaN where there are no changes).
 
     Raises
     ------
@@ -71,11 +73,16 @@ def sequence_statistics(recording: xr.Dataset) -> xr.Dataset:
     total = pairs.sum(axis=1, keepdims=True)
     transition = np.where(total > 0, pairs / np.where(total > 0, total, 1), np.nan)
     names = list(range(count))
+    changed = symbols[:, 1:] != symbols[:, :-1]
+    changes, followed = changed.sum(axis=1), changed[:, :-1]
+    undone = followed & (symbols[:, 2:] == symbols[:, :-2])
     return xr.Dataset(
         {
             "transition": (("symbol", "symbol_next"), transition),
             "frequency": ("symbol", np.bincount(symbols.ravel(), minlength=count) / symbols.size),
-            "volatility": float((symbols[:, 1:] != symbols[:, :-1]).sum(axis=1).mean()),
+            "volatility": float(changes.mean()),
+            "changes_variance": float(changes.var()),
+            "return_share": float(undone.sum() / followed.sum()) if followed.any() else np.nan,
         },
         coords={"symbol": names, "symbol_next": names},
         attrs={"sequences": len(symbols), "steps": symbols.shape[1]},
@@ -196,8 +203,10 @@ def compare_sequences(
     xr.Dataset
         ``transition_error`` (summed squared difference of the transition matrices; a row that one sample lacks counts as
         zeros), ``frequency_error`` (largest difference), ``rare_ratio`` (generated over target frequency of the rarest
-        symbol that occurs), ``volatility_ratio``, ``distance``, ``divergence`` with its ``divergence_error``; and with
-        the suffix ``_floor`` those of one half of the target against the other.
+        symbol that occurs), ``volatility_ratio``, ``changes_variance_ratio`` and ``return_share_ratio`` (generated over
+        target; NaN where a sample never changes), ``distance``, ``divergence`` with its ``divergence_error``; and with the
+        suffix ``_floor`` those of one half of the target against the other. Transitions and volatility agree with samples
+        that change in clusters, or never undo a change: the two ratios after them tell.
 
     Raises
     ------
@@ -233,15 +242,23 @@ def _statistics(sample: xr.Dataset, target: xr.Dataset) -> dict[str, float]:
     one, two = sequence_statistics(sample), sequence_statistics(target)
     count = max(one.sizes["symbol"], two.sizes["symbol"])
     everything = {"symbol": range(count), "symbol_next": range(count)}
-    one, two = (x.reindex(everything).fillna(0.0) for x in (one, two))
+    one, two = (x.reindex(everything) for x in (one, two))
+    one, two = (
+        x.assign(transition=x["transition"].fillna(0.0), frequency=x["frequency"].fillna(0.0))
+        for x in (one, two)
+    )
     frequency, expected = one["frequency"].values, two["frequency"].values
     rarest = int(np.argmin(np.where(expected > 0, expected, np.inf)))
-    calm = float(two["volatility"])
+
+    def ratio(name: str) -> float:
+        known = float(two[name])
+        return float(one[name]) / known if known > 0 else float("nan")
+
     return {
         "transition_error": float(np.square(one["transition"] - two["transition"]).sum()),
         "frequency_error": float(np.abs(frequency - expected).max()),
         "rare_ratio": float(frequency[rarest] / expected[rarest]),
-        "volatility_ratio": float(one["volatility"]) / calm if calm > 0 else float("nan"),
+        **{f"{name}_ratio": ratio(name) for name in ("volatility", "changes_variance", "return_share")},
     }
 
 
