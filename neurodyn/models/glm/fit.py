@@ -29,8 +29,9 @@ from neurodyn.models.glm.problem import (
     problem_of,
     regressors_of,
 )
-from neurodyn.models.hmm.states import match_paths, stationary_distribution
-from neurodyn.models.verbs import HasInfer, HasLogLikelihood, HasSimulate, exact_by_reach
+from neurodyn.models.hmm.relabelling import HasStates
+from neurodyn.models.hmm.states import stationary_distribution
+from neurodyn.models.verbs import HasLogLikelihood, HasSimulate, exact_by_reach
 from neurodyn.recording import arrays
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ class GLMFit(_CoupledFit):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class SwitchingGLMFit(_CoupledFit, HasInfer):
+class SwitchingGLMFit(_CoupledFit, HasStates):
     """State-switching generalised linear model with learnt parameters.
 
     ``parameters`` holds what those of `GLMFit` do, with one entry a state, ``initial`` (state), ``transition`` (state,
@@ -314,49 +315,3 @@ class SwitchingGLMFit(_CoupledFit, HasInfer):
         )
         result.attrs["sampling_interval"] = recording.attrs.get("sampling_interval", 1.0)
         return result
-
-    def match(self, other: "SwitchingGLMFit", recording: xr.Dataset) -> "SwitchingGLMFit":
-        """Relabel another fit's states so that they agree best with this one's on a recording.
-
-        Parameters
-        ----------
-        other : SwitchingGLMFit
-            A fit with the same number of states.
-        recording : xr.Dataset
-            Recording on which likeliest states are compared (Hungarian matching).
-
-        Returns
-        -------
-        SwitchingGLMFit
-            `other` with its states permuted.
-
-        Raises
-        ------
-        ModelError
-            If the numbers of states differ.
-        """
-        if other.n_states != self.n_states:
-            raise ModelError(
-                f"cannot match {other.n_states} states to {self.n_states}; fit both with the same n_states."
-            )
-        mine = self.infer(recording)["state_probability"].argmax("state").values.ravel()
-        theirs = other.infer(recording)["state_probability"].argmax("state").values.ravel()
-        return other.permute_states(match_paths(mine, theirs, self.n_states)[0])
-
-    def permute_states(self, order: Any) -> "SwitchingGLMFit":
-        """Relabel the states.
-
-        Parameters
-        ----------
-        order : array_like of int, shape (state,)
-            New state i is old state ``order[i]``.
-
-        Returns
-        -------
-        SwitchingGLMFit
-            The same model, relabelled.
-        """
-        order = np.asarray(order, int)
-        moved = self.parameters.isel(state=order, state_next=order)
-        moved = moved.assign_coords(state=np.arange(len(order)), state_next=np.arange(len(order)))
-        return dataclasses.replace(self, parameters=moved)

@@ -18,22 +18,22 @@ from neurodyn.models.base import Prediction
 from neurodyn.models.hmm.covariates import transition_covariates
 from neurodyn.models.hmm.drawing import LEAD, draw_before, draw_paths, driving_covariates
 from neurodyn.models.hmm.layout import Layout, lay_out, working_arrays
+from neurodyn.models.hmm.relabelling import HasStates
 from neurodyn.models.hmm.states import (
     decode,
     draw_values,
     expected,
     forecast,
     from_dataset,
-    match_paths,
     posterior,
     stationary_distribution,
 )
-from neurodyn.models.verbs import HasInfer, HasLogLikelihood, HasSimulate, exact_by_reach
+from neurodyn.models.verbs import HasLogLikelihood, HasSimulate, exact_by_reach
 from neurodyn.recording import arrays, make
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
+class HMMFit(HasLogLikelihood, HasStates, HasSimulate):
     """Hidden Markov model with learnt parameters.
 
     ``parameters`` holds ``initial`` (state), ``transition`` (state, state_next: rows lead to columns), the
@@ -50,11 +50,6 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
     def emission(self) -> Emission:
         """The emission family the fit resolved to."""
         return cast(Emission, self.model.emission)  # type: ignore[attr-defined]
-
-    @property
-    def n_states(self) -> int:
-        """Number of states."""
-        return int(self.parameters.sizes["state"])
 
     def arrays(self, dtype: Any = np.float32) -> HMMParameters:
         """Parameters as bare arrays, the initial distribution being the one that scoring starts from.
@@ -185,50 +180,3 @@ class HMMFit(HasLogLikelihood, HasInfer, HasSimulate):
         )
         recording["state"] = (("trial", "time"), np.asarray(states))
         return recording
-
-    def match(self, other: "HMMFit", recording: xr.Dataset) -> "HMMFit":
-        """Relabel another fit's states so that they agree best with this one's on a recording.
-
-        Parameters
-        ----------
-        other : HMMFit
-            A fit with the same number of states.
-        recording : xr.Dataset
-            Recording on which likeliest states are compared (Hungarian matching).
-
-        Returns
-        -------
-        HMMFit
-            `other` with its states permuted.
-
-        Raises
-        ------
-        ModelError
-            If the numbers of states differ.
-        """
-        if other.n_states != self.n_states:
-            raise ModelError(
-                f"cannot match {other.n_states} states to {self.n_states}; fit both with the same n_states."
-            )
-        mine = self.infer(recording)["state_probability"].argmax("state").values.ravel()
-        theirs = other.infer(recording)["state_probability"].argmax("state").values.ravel()
-        order, _ = match_paths(mine, theirs, self.n_states)
-        return other.permute_states(order)
-
-    def permute_states(self, order: Any) -> "HMMFit":
-        """Relabel the states.
-
-        Parameters
-        ----------
-        order : array_like of int, shape (state,)
-            New state i is old state ``order[i]``.
-
-        Returns
-        -------
-        HMMFit
-            The same model, relabelled.
-        """
-        order = np.asarray(order, int)
-        moved = self.parameters.isel(state=order, state_next=order)
-        moved = moved.assign_coords(state=np.arange(len(order)), state_next=np.arange(len(order)))
-        return dataclasses.replace(self, parameters=moved)
