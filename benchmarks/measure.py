@@ -2,6 +2,8 @@
 
 import dataclasses
 import datetime
+import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -146,6 +148,15 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return name + ("+" if changed else "")
+
+
+@functools.cache
+def source() -> str:
+    """A digest of the package's modules: what a stored fit was made by."""
+    found = hashlib.sha256()
+    for path in sorted((ROOT / "neurodyn").rglob("*.py")):
+        found.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def today() -> str:

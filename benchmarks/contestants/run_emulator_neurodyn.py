@@ -35,7 +35,7 @@ def prepare(problem, iterations, options):
         average=0.0,
         evaluate_every=epochs,
     )
-    objective = Objective(network=network, blur=BLUR, batch=batch, transitions=0.0)
+    objective = Objective(network=network, blur=BLUR, word_weight=0.0)
     data = Sequences(jnp.asarray(symbols), jnp.ones(len(symbols), bool))
     context = {"symbols": jnp.asarray(symbols), "count": jnp.float32(len(symbols))}
 

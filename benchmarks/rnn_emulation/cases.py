@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from benchmarks.measure import ROOT, commit
+from benchmarks.measure import ROOT, commit, source
 from neurodyn.models import HMMEmulator
 from neurodyn.models.recurrent import HMMEmulatorFit, Training
 from neurodyn.models.recurrent.model import DEFAULT
@@ -67,10 +67,10 @@ def emulator(clip: float, quick: bool, **changes: Any) -> HMMEmulator:
 
 
 def trained(model: HMMEmulator, recording: xr.Dataset, seed: int) -> HMMEmulatorFit:
-    """A fit, stored with the results of this commit so that several lines measure the same network."""
+    """A fit, stored with the results of this commit and source so that several lines measure the same network."""
     import neurodyn
 
-    words = f"{model!r} {fingerprint(recording)} {seed}"
+    words = f"{model!r} {fingerprint(recording)} {seed} {source()}"
     folder = FITS / commit()
     path: pathlib.Path = folder / f"{hashlib.sha256(words.encode()).hexdigest()[:20]}.nc"
     if path.is_file():

@@ -102,7 +102,9 @@ def measure_power(*, quick: bool) -> list[Line]:
     """The divergence tells an early network from the target, by how many standard errors."""
     case = cases()["linear_3"]
     target = case.target(quick)
-    fit = case_fit(case, 0, quick, steps=20)
+    few = 20  # passes are whole: as many batches are recorded
+    model = emulator(case.clip, quick, steps=few)
+    fit = trained(model, case.recording(few * model.training.batch_size, key=100), 0)
     found = scores(generated(fit, case.steps, quick), target, quick)
     excess = float(found["divergence"] - found["divergence_floor"])
     error = float(np.hypot(found["divergence_error"], found["divergence_floor_error"]))

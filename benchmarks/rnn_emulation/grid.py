@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmarks.measure import ROOT, commit, table, today, versions, write_page
+from benchmarks.measure import ROOT, commit, source, table, today, versions, write_page
 from benchmarks.rnn_emulation import published
 from benchmarks.rnn_emulation.cases import (
     MEASURED,
@@ -77,7 +77,7 @@ class Cell:
     @property
     def path(self) -> pathlib.Path:
         """Where what was measured is kept."""
-        words = f"{self!r} {self.model!r} {self.sequences}"
+        words = f"{self!r} {self.model!r} {self.sequences} {source()}"
         return STORED / f"{self.name}-{hashlib.sha256(words.encode()).hexdigest()[:12]}.json"
 
 

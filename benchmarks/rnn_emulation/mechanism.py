@@ -75,7 +75,7 @@ def measure_kicks(*, quick: bool) -> list[Line]:
                 origin,
                 target,
                 key=jax.random.key(50 + seed),
-                n_controls=40 if quick else 200,
+                n_controls=120 if quick else 200,
             )
             p = max(found.p_random, found.p_matched)
             holds = found.effect >= 0.5 and p < 0.01

@@ -220,7 +220,8 @@ def publish(
     header = ("race", "contestant", "first fit, s", "a step, wall s", "a step, CPU s", "peak GB")
     body = [
         f"Network of {WIDTH} units, noise of {NOISE} dimensions, {STEPS} bins, {SYMBOLS} symbols; independent Sinkhorn loss "
-        f"on the same schedule, clipping, Adam; single precision, {usable_cores()} cores for both. Median (range) over "
+        "without the frequencies of words, which the peer does not have, on the same schedule, clipping, Adam; single "
+        f"precision, {usable_cores()} cores for both. Median (range) over "
         f"{rounds} rounds in turns of the second fit in a process, compiled and warm, divided by its steps.",
         "",
         "The peer is written plainly: `nn.RNN`, `gumbel_softmax(hard=True)`, Sinkhorn in the log domain without gradients "

@@ -77,7 +77,7 @@ def measure_alone(*, quick: bool) -> list[Line]:
     """The same from the transport between whole sequences alone: what the frequencies of words in the loss are for."""
     fit = sources()[0]
     target = simulated(fit, 4096 if quick else MEASURED, TARGET)
-    model = emulator(CLIP, quick, transitions=0.0)
+    model = emulator(CLIP, quick, word_weight=0.0)
     found = scores(
         generated(trained(model, simulated(fit, 2048 if quick else SEQUENCES, 100), 0), WINDOW, quick),
         target,

@@ -1,5 +1,6 @@
 """The hidden Markov model against outside oracles, enumeration and its own contract."""
 
+import dataclasses
 import itertools
 
 import hmmlearn.hmm
@@ -150,6 +151,27 @@ def test_fit_recovers_the_generating_parameters(truth):
     matched = truth.match(fit, recording)
     np.testing.assert_allclose(matched.parameters["mean"], truth.parameters["mean"], atol=0.2)
     np.testing.assert_allclose(matched.parameters["transition"], truth.parameters["transition"], atol=0.06)
+
+
+def test_states_are_matched_on_observed_bins_alone(truth):
+    """Whatever the two fits think of the many bins that nobody saw, where the second is certain of a state of its own."""
+    values = np.full((2, 1060, D), np.nan, np.float32)
+    values[:, :60] = planted(60, 2, truth_fit=truth)["activity"].values
+    padded = rec.make(values, sampling_interval=0.1, unit=["a", "b"])
+    usual = int(stationary_distribution(truth.parameters["transition"].values).argmax())
+    moved = truth.permute_states(np.roll(np.arange(K), usual + 1))
+    rows = np.full((K, K), 0.01) + 0.97 * np.eye(K)[0]
+    forgetful = dataclasses.replace(
+        moved, parameters=moved.parameters.assign(transition=(("state", "state_next"), rows))
+    )
+    again = truth.match(forgetful, padded)
+    np.testing.assert_allclose(again.parameters["mean"], truth.parameters["mean"])
+
+
+@pytest.mark.parametrize("order", [[0, 0, 1], [0, 1], [1, 2, 3]])
+def test_an_order_of_states_names_every_one_once(truth, order):
+    with pytest.raises(ModelError, match="name every one from 0 on once"):
+        truth.permute_states(order)
 
 
 @pytest.mark.parametrize("accelerate", [False, True])

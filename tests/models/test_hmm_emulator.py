@@ -163,7 +163,8 @@ def test_an_absorbing_state_and_a_symbol_that_never_occurs_are_named():
     unheard["activity"].values[0, :3] = 1
     assert np.isfinite(fit.log_likelihood(unheard)).all()
     found = metrics.compare_sequences(fit.simulate(12, n_trials=40, key=0), data, key=0, batch=8, draws=4)
-    assert all(np.isfinite(float(value)) for value in found.values())
+    undone = {"return_share_ratio", "return_share_ratio_floor"}  # no change of the target ever is
+    assert all(np.isfinite(float(value)) == (name not in undone) for name, value in found.items())
     assert not doubts(CHAIN.draw(100, 30, key=0)[0], ["0", "1", "2"])
 
 
@@ -290,8 +291,9 @@ def test_of_several_candidates_the_one_ahead_after_the_heat_goes_on():
     single = small(steps=12).fit(data, key=3, candidates=1)
     assert "candidate_loss" not in single.parameters
     same = bool((fit.parameters["recurrent"] == single.parameters["recurrent"]).all())
-    # The first candidate is the network there is without heats.
-    assert same == (int(fit.parameters["candidate_loss"].values.argmin()) == 0)
+    # The first candidate is the network there is without heats; with this key another one is ahead.
+    assert int(fit.parameters["candidate_loss"].values.argmin()) > 0
+    assert not same
 
 
 def test_candidates_are_a_whole_number():

@@ -36,9 +36,11 @@ class Objective:
 
     ``"independent"`` draws two generated batches x and x' and takes
     :math:`\\tfrac12 (\\mathrm{OT}(x, y) + \\mathrm{OT}(x', y) - \\mathrm{OT}(x, x'))`, on average least where the
-    distributions agree. ``"paper"`` is the loss as published, :math:`\\mathrm{OT}(x, y) - \\tfrac12 \\mathrm{OT}(x, x)`:
-    every sequence finds itself in the self term, so that on finite batches it is least for sequences that are less
-    varied than those recorded. The term of the recorded sequences alone is left out, as nothing depends on it.
+    distributions agree: as many sequences are drawn as there are recorded ones in the batch, as otherwise the two terms
+    would be biased by different amounts. ``"paper"`` is the loss as published,
+    :math:`\\mathrm{OT}(x, y) - \\tfrac12 \\mathrm{OT}(x, x)`: every sequence finds itself in the self term, so that on
+    finite batches it is least for sequences that are less varied than those recorded. The term of the recorded sequences
+    alone is left out, as nothing depends on it.
 
     Whole sequences that are far from each other anyway hardly change their distance when a symbol flickers, so that the
     transport alone settles on too many changes. To ``"independent"`` is therefore added w times the `word_error` of the
@@ -51,12 +53,10 @@ class Objective:
     loss : {"independent", "paper"}
         As above.
     blur : float
-        Entropic regularisation of the transport.
+        Entropic regularisation of the transport, epsilon: where a blur is given as a length, its square.
     temperature : float
         Of the softened symbols that gradients are taken of.
-    batch : int
-        Generated sequences of a batch.
-    transitions : float
+    word_weight : float
         Weight w of the words; the published loss has none.
     ramp : (float, float)
         Epochs between which the weight of the gradient rises from zero to w; the value has all of it throughout, so that
@@ -75,16 +75,15 @@ class Objective:
     Examples
     --------
     >>> from neurodyn.inference.recurrent import Network, Objective
-    >>> Objective(network=Network(8, 4, 3), batch=64).loss
-    'independent'
+    >>> Objective(network=Network(8, 4, 3)).names
+    ('towards', 'among', 'words')
     """
 
     network: Network
     loss: str = "independent"
     blur: float = 0.04
     temperature: float = 1.0
-    batch: int = 1024
-    transitions: float = 10.0
+    word_weight: float = 10.0
     ramp: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
@@ -95,12 +94,12 @@ class Objective:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parts of the loss."""
-        return ("towards", "among", "transitions") if self._with_transitions else ("towards", "among")
+        return ("towards", "among", "words") if self._with_words else ("towards", "among")
 
     @property
-    def _with_transitions(self) -> bool:
+    def _with_words(self) -> bool:
         """Whether words are part of the loss."""
-        return self.loss == "independent" and self.transitions > 0
+        return self.loss == "independent" and self.word_weight > 0
 
     def parts(
         self,
@@ -110,7 +109,7 @@ class Objective:
         key: jax.Array,
         epoch: Array,
     ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Cost towards the recorded sequences, and the self term.
+        """Cost towards the recorded sequences, the self term, and how far words are missed.
 
         Parameters
         ----------
@@ -132,22 +131,22 @@ class Objective:
         """
         first, second = jax.random.split(key)
         target = self._target(batch, context, first)
-        steps = batch.symbols.shape[1]
+        rows, steps = batch.symbols.shape
         if self.loss == "paper":
-            x, _ = self._generated(parameters, second, self.batch, steps)
+            x, _ = self._generated(parameters, second, rows, steps)
             towards, self_cost = self._costs([x, x], [target, x], steps)
             found = {"towards": towards, "among": -self_cost / 2}
         else:
-            both, chances = self._generated(parameters, second, 2 * self.batch, steps)
-            x, other = both[: self.batch], both[self.batch :]
+            both, chances = self._generated(parameters, second, 2 * rows, steps)
+            x, other = both[:rows], both[rows:]
             one, two, among = self._costs([x, other, x], [target, target, other], steps)
             found = {"towards": (one + two) / 2, "among": -among / 2}
-            if self._with_transitions:
-                whole = self.transitions * word_error(
-                    chances[: self.batch], chances[self.batch :], context["words"]
+            if self._with_words:
+                whole = self.word_weight * word_error(
+                    chances[:rows], chances[rows:], context["words"], context["count"]
                 )
                 still = jax.lax.stop_gradient(whole)
-                found["transitions"] = still + self._risen(epoch) * (whole - still)
+                found["words"] = still + self._risen(epoch) * (whole - still)
         return found, {name: jnp.ones(()) for name in found}
 
     def _risen(self, epoch: Array) -> Array:
@@ -156,14 +155,12 @@ class Objective:
         return jnp.clip((epoch + 1.0 - first) / max(last - first, 1.0), 0.0, 1.0)
 
     def _costs(self, left: list[Array], right: list[Array], steps: int) -> list[Array]:
-        """Transport cost of every pair of batches, compiled once where all are of one size."""
+        """Transport cost of every pair of batches, compiled once."""
 
         def cost(pair: tuple[Array, Array]) -> Array:
             return transport_cost(*pair, steps=steps, blur=self.blur)
 
-        if len({batch.shape for batch in (*left, *right)}) == 1:
-            return list(jax.lax.map(cost, (jnp.stack(left), jnp.stack(right))))
-        return [cost(pair) for pair in zip(left, right, strict=True)]
+        return list(jax.lax.map(cost, (jnp.stack(left), jnp.stack(right))))
 
     def score(self, parameters: Parameters, batch: Sequences, context: dict[str, Any]) -> tuple[Array, Array]:
         """Loss on held-out sequences with the same noise every time, times their number, and that number.

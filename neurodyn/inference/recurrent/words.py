@@ -73,7 +73,7 @@ def _letters(steps: int, length: int) -> Iterator[list[slice]]:
 
 def word_frequencies(
     symbols: Int[np.ndarray, "sequence step"], count: int
-) -> tuple[Float[np.ndarray, "stretch *word"], ...]:
+) -> tuple[Float[np.ndarray, "_ *word"], ...]:
     """Relative frequencies of words of symbols at every lag, in every stretch after the start.
 
     Parameters
@@ -107,16 +107,17 @@ def word_error(
     one: Float[Array, "sequence step symbol"],
     two: Float[Array, "sequence step symbol"],
     recorded: Sequence[Float[Array, "_ *word"]],
+    count: Float[Array, ""] | float | int,
 ) -> Float[Array, ""]:
-    """How far the words of two independent batches are from those recorded; zero on average where they agree.
+    """How far the words of two independent batches are from those recorded; zero on average for those frequencies.
 
     .. math:: \\sum_{ki} \\frac{n_{ki}}{2} \\sum_{abc}
         \\frac{(p_{kiabc} - q_{kiabc}) (p'_{kiabc} - q_{kiabc})}{q_{kiabc}}
 
     with p and p' the frequencies in the two batches, q those recorded, of words a b c with k = 1, 2, 4, ... steps from a to
-    b and from b to c, and i a stretch of n steps after the start, each twice as long as the one before: a network starts
-    from nothing, and without stretches rarer changes later on would make up for frequent ones at the start. At the first
-    lag alone this is about the Kullback-Leibler divergence of second-order Markov chains, in nats.
+    b and from b to c, and i one of the `stretches` after the start, of n steps: a network starts from nothing, and without
+    stretches rarer changes later on would make up for frequent ones at the start. It is about the Kullback-Leibler
+    divergence of the distributions of words, in nats, summed over the steps that begin one and the lags.
 
     Pairs do not tell a symbol that comes back after one step (a b a) from one that goes on (a b c), and a network that
     misses both keeps its pairs right with changes that cluster.
@@ -128,7 +129,10 @@ def word_error(
         the same mean, less noise, and an exact gradient. Two batches, so that the noise of finite ones adds nothing on
         average.
     recorded : sequence of array
-        q, as `word_frequencies` gives it; a word never recorded is divided by half a word of a batch.
+        q, as `word_frequencies` gives it. These are of a sample: of few sequences with many symbols they are far from those
+        of what was recorded.
+    count : float
+        Recorded sequences. A word never recorded is divided by half a word of them, or of a batch if that has fewer.
 
     Returns
     -------
@@ -141,7 +145,7 @@ def word_error(
         spans = stretches(one.shape[1] - letters[-1].start)
         found = [_frequencies([batch[:, letter] for letter in letters], spans) for batch in (one, two)]
         for (start, stop), q, p, other in zip(spans, known, *found, strict=True):
-            least = 0.5 / (one.shape[0] * (stop - start))
+            least = 0.5 / (jnp.minimum(one.shape[0], count) * (stop - start))
             total += (stop - start) / 2 * ((p - q) * (other - q) / jnp.maximum(q, least)).sum()
     return total
 

@@ -9,6 +9,7 @@ import xarray as xr
 from neurodyn.errors import ModelError
 from neurodyn.models.hmm.states import match_paths
 from neurodyn.models.verbs import HasInfer
+from neurodyn.recording import arrays
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +29,7 @@ class HasStates(HasInfer):
         other : Fit
             A fit of the same kind with the same number of states.
         recording : xr.Dataset
-            Recording on which likeliest states are compared (Hungarian matching).
+            Recording on whose observed bins likeliest states are compared (Hungarian matching).
 
         Returns
         -------
@@ -44,8 +45,11 @@ class HasStates(HasInfer):
             raise ModelError(
                 f"cannot match {other.n_states} states to {self.n_states}; fit both with the same n_states."
             )
-        mine = self.infer(recording)["state_probability"].argmax("state").values.ravel()
-        theirs = other.infer(recording)["state_probability"].argmax("state").values.ravel()
+        seen = np.asarray(arrays(recording)[1]).any(axis=-1).ravel()
+        mine, theirs = (
+            fit.infer(recording)["state_probability"].argmax("state").values.ravel()[seen]
+            for fit in (self, other)
+        )
         return other.permute_states(match_paths(mine, theirs, self.n_states)[0])
 
     def permute_states(self, order: Any) -> Self:
@@ -60,8 +64,17 @@ class HasStates(HasInfer):
         -------
         Fit
             The same model, relabelled.
+
+        Raises
+        ------
+        ModelError
+            If a state is missing from the order, or stands in it twice.
         """
         order = np.asarray(order, int)
+        if sorted(order.tolist()) != list(range(self.n_states)):
+            raise ModelError(
+                f"{order.tolist()} is no order of {self.n_states} states; name every one from 0 on once."
+            )
         moved = self.parameters.isel(state=order, state_next=order)
         moved = moved.assign_coords(state=np.arange(len(order)), state_next=np.arange(len(order)))
         return dataclasses.replace(self, parameters=moved)

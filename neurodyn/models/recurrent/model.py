@@ -43,9 +43,9 @@ class HMMEmulator(Model):
     .. math:: h_t = \\mathrm{ReLU}(W_{in} x_t + W h_{t-1}), \\quad x_t \\sim N(0, I_d), \\quad
         s_t \\sim \\mathrm{softmax}(C h_t), \\quad h_0 = 0
 
-    The network is never told what to emit when: the Sinkhorn divergence between a batch of its sequences and one of
-    recorded windows is what is minimised. What it learns can then be taken apart with `neurodyn.analysis.dynamics`
-    (`HMMEmulatorFit.dynamics`).
+    The network is never told what to emit when: minimised are the Sinkhorn divergence between a batch of its sequences and
+    one of recorded windows, and how far the frequencies of words of three symbols are missed. What it learns can then be
+    taken apart with `neurodyn.analysis.dynamics` (`HMMEmulatorFit.dynamics`).
 
     Parameters
     ----------
@@ -61,12 +61,13 @@ class HMMEmulator(Model):
     window : int, optional
         Bins of the windows that are compared; default: as long as the stretches without gaps, up to 100.
     steps : int
-        Training steps.
+        Training steps, rounded up to whole passes through the windows.
     training : Training
-        Settings of the training loop; its epochs are replaced so that `steps` are taken.
+        Settings of the training loop; its epochs and evaluations are replaced so that `steps` are taken. Nothing is held
+        out, so that its patience has no effect. A step draws as many sequences as it sees windows.
     blur : float
-        Entropic regularisation of the transport.
-    transitions : float
+        Entropic regularisation of the transport, epsilon: where a blur is given as a length, its square.
+    word_weight : float
         Weight of the frequencies of words of three symbols (`neurodyn.inference.recurrent.word_error`) beside the transport,
         reached in the second quarter of the training; 0: none. The transport between whole sequences hardly sees how often
         symbols change. The published loss has none.
@@ -89,8 +90,8 @@ class HMMEmulator(Model):
     In training the logits are multiplied by a gain that starts at 4 and is learnt; the fit's ``readout`` contains it.
 
     Some starts collapse within the first steps to sequences that are all alike, which no later step mends. So three are
-    trained for a tenth of the steps, and the one with the least loss by then goes on (``candidate_loss`` in the parameters
-    has what they came to), which takes a fifth more time.
+    trained for a tenth of the steps (in whole passes, at least one), and the one with the least loss by then goes on
+    (``candidate_loss`` in the parameters has what they came to), which takes a fifth more time.
 
     Options of `fit`: ``candidates`` (3, as above; 1: the first start is trained, whatever becomes of it), ``restarts`` (1;
     the whole is done so often, and the network with the lowest last loss is kept), ``progress``, ``checkpoint`` (a path),
@@ -132,7 +133,7 @@ class HMMEmulator(Model):
     steps: int = 1000
     training: Training = DEFAULT
     blur: float = 0.04
-    transitions: float = 10.0
+    word_weight: float = 10.0
     particles: int = 256
     filters: int = 4
 
@@ -145,8 +146,8 @@ class HMMEmulator(Model):
         one_of(self.name, "loss", self.loss, LOSSES)
         one_of(self.name, "bias", self.bias, (False, True))
         positive_number(self.name, "blur", self.blur)
-        if self.transitions != 0:
-            positive_number(self.name, "transitions", self.transitions)
+        if self.word_weight != 0:
+            positive_number(self.name, "word_weight", self.word_weight)
         if not isinstance(self.training, Training):
             raise ModelError(
                 f"{self.name}: training is {self.training!r}, which is no Training; see the documentation."
@@ -165,7 +166,7 @@ class HMMEmulator(Model):
         symbols, observed, names = codes(recording)
         windows = cut_windows(symbols, observed, self.window)
         said = doubts(windows.symbols, names)
-        if self.noise == 0:
+        if self.noise == 0 and not self.bias:
             said.append(
                 "hmm_emulator: noise is 0, so that the network stays where it starts: it cannot switch, and its symbols "
                 "are independent of each other; give it a dimension or more."
@@ -178,8 +179,7 @@ class HMMEmulator(Model):
             network=network,
             loss=self.loss,
             blur=float(self.blur),
-            batch=settings.batch_size,
-            transitions=float(self.transitions),
+            word_weight=float(self.word_weight),
             ramp=(RAMP[0] * settings.epochs, RAMP[1] * settings.epochs),
         )
         n_windows = len(windows.symbols)
@@ -232,7 +232,7 @@ class HMMEmulator(Model):
         """Epochs and evaluations that make the steps asked for."""
         size = min(self.training.batch_size, bucket(n_windows))
         per_epoch = -(-n_windows // size)
-        epochs = max(-(-self.steps // per_epoch), 1)
+        epochs = max(-(-int(self.steps) // per_epoch), 1)
         return dataclasses.replace(self.training, epochs=epochs, evaluate_every=max(epochs // EVALUATIONS, 1))
 
 

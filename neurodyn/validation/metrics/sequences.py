@@ -204,9 +204,10 @@ def compare_sequences(
         ``transition_error`` (summed squared difference of the transition matrices; a row that one sample lacks counts as
         zeros), ``frequency_error`` (largest difference), ``rare_ratio`` (generated over target frequency of the rarest
         symbol that occurs), ``volatility_ratio``, ``changes_variance_ratio`` and ``return_share_ratio`` (generated over
-        target; NaN where a sample never changes), ``distance``, ``divergence`` with its ``divergence_error``; and with the
-        suffix ``_floor`` those of one half of the target against the other. Transitions and volatility agree with samples
-        that change in clusters, or never undo a change: the two ratios after them tell.
+        target; NaN where the target has none, the last also where the sample never changes), ``distance``, ``divergence``
+        with its ``divergence_error``; and with the suffix ``_floor`` those of one half of the target against the other.
+        Transitions and volatility agree with samples that change in clusters, or never undo a change: the two ratios after
+        them tell.
 
     Raises
     ------
@@ -222,18 +223,19 @@ def compare_sequences(
     given = target if "trial" in target["activity"].dims else target.expand_dims("trial")
     half = len(order) // 2
     first, second = given.isel(trial=order[:half]), given.isel(trial=order[half:])
-    batch = min(batch, half // 2, max(generated.sizes.get("trial", 1) // 2, 2))
+    n_generated = generated.sizes.get("trial", 1)
+    batch, most = min(batch, half // 2, max(n_generated // 2, 2)), min(most, half, n_generated)
     found: dict[str, float] = {}
     for suffix, sample, against, whole_target in (
         ("", generated, second, given),
         ("_floor", first, second, second),
     ):
         found |= {name + suffix: value for name, value in _statistics(sample, whole_target).items()}
-        found["distance" + suffix] = sequence_distance(sample, against, key=key, most=min(most, half))
+        found["distance" + suffix] = sequence_distance(sample, against, key=key, most=most)
         score = sequence_divergence(sample, against, key=key, batch=batch, draws=draws)
         found["divergence" + suffix] = float(score["value"])
         found[f"divergence{suffix}_error"] = float(score["standard_error"])
-    return xr.Dataset(found, attrs={"sequences": len(symbols), "compared": min(most, half), "batch": batch})
+    return xr.Dataset(found, attrs={"sequences": len(symbols), "compared": most, "batch": batch})
 
 
 def _statistics(sample: xr.Dataset, target: xr.Dataset) -> dict[str, float]:

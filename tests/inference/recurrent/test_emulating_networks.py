@@ -12,6 +12,7 @@ from neurodyn.inference.recurrent import (
     Objective,
     Sequences,
     filter_symbols,
+    gaussian_noise,
     word_frequencies,
 )
 from neurodyn.simulate.symbol_chains import fully_connected
@@ -65,12 +66,49 @@ def test_generated_symbols_are_hard_and_pass_the_gradient_of_the_softened_ones()
     again, _ = NETWORK.generate(parameters, jax.random.key(1), 5, 7)
     np.testing.assert_array_equal(found, again)
     weights = jax.random.normal(jax.random.key(2), (5, 7, 3))
+    driving, choosing = jax.random.split(jax.random.key(1))
+    noise = gaussian_noise(driving, (7, 4, 5))
+    gumbel = jax.random.gumbel(choosing, (7, 3, 5))
 
-    def loss(parameters):
-        return (NETWORK.generate(parameters, jax.random.key(1), 5, 7, temperature=1.0)[0] * weights).sum()
+    def hard(parameters):
+        return (NETWORK.generate(parameters, jax.random.key(1), 5, 7, temperature=0.7)[0] * weights).sum()
 
-    gradient = jax.grad(loss)(parameters)
-    assert all(float(jnp.abs(leaf).max()) > 0 for leaf in gradient.values())
+    def soft(parameters):
+        logits = NETWORK.logits(parameters, NETWORK.run(parameters, jnp.swapaxes(noise, 1, 2)))
+        softened = jax.nn.softmax((logits + jnp.swapaxes(gumbel, 1, 2)) / 0.7)
+        return (jnp.swapaxes(softened, 0, 1) * weights).sum()
+
+    one, two = jax.grad(hard)(parameters), jax.grad(soft)(parameters)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), one, two)
+    assert all(float(jnp.abs(leaf).max()) > 1e-3 for leaf in one.values())
+
+
+@pytest.mark.parametrize(("loss", "pulled"), [("independent", False), ("paper", True)])
+def test_at_the_target_the_gradient_is_zero_on_average_unless_the_self_term_holds_every_sequence(
+    loss, pulled
+):
+    """The recorded sequences are the network's own: the published loss drives it off them all the same."""
+    objective = Objective(network=NETWORK, loss=loss, word_weight=0.0)
+    parameters = NETWORK.start(jax.random.key(0))
+
+    @jax.jit
+    def slope(key):
+        recording, training = jax.random.split(key)
+        own, _ = NETWORK.draw(parameters, recording, 24, 6)
+        rows = Sequences(own, jnp.ones(24, bool))
+        context = {"symbols": own, "count": jnp.float32(24)}
+
+        def value(gain):
+            found, _ = objective.parts(
+                {**parameters, "log_gain": gain}, rows, context, training, jnp.int32(0)
+            )
+            return sum(found.values())
+
+        return jax.grad(value)(parameters["log_gain"])
+
+    slopes = np.array([float(slope(key)) for key in jax.random.split(jax.random.key(5), 400)])
+    off = abs(slopes.mean()) / (slopes.std(ddof=1) / np.sqrt(len(slopes)))
+    assert (off > 6) if pulled else (off < 3)
 
 
 def test_symbols_are_drawn_from_the_probabilities_that_come_with_them():
@@ -88,7 +126,7 @@ def test_symbols_are_drawn_from_the_probabilities_that_come_with_them():
 @pytest.mark.parametrize("loss", ["independent", "paper"])
 def test_the_loss_falls_towards_sequences_like_the_recorded_ones(loss):
     """Rows that only fill a batch up are replaced by recorded ones, whatever they hold."""
-    objective = Objective(network=NETWORK, loss=loss, batch=64)
+    objective = Objective(network=NETWORK, loss=loss)
     parameters = NETWORK.start(jax.random.key(0))
     recorded = jnp.asarray(np.random.default_rng(0).integers(0, 3, (64, 5)), jnp.int32)
     stuck = jnp.zeros((64, 5), jnp.int32)
@@ -126,12 +164,10 @@ def test_words_drive_the_parameters_more_and_more_between_the_epochs_of_the_ramp
     parameters = NETWORK.start(jax.random.key(0))
 
     def part(ramp, epoch):
-        objective = Objective(network=NETWORK, batch=64, ramp=ramp)
+        objective = Objective(network=NETWORK, ramp=ramp)
 
         def value(parameters):
-            return objective.parts(parameters, rows, context, jax.random.key(1), jnp.int32(epoch))[0][
-                "transitions"
-            ]
+            return objective.parts(parameters, rows, context, jax.random.key(1), jnp.int32(epoch))[0]["words"]
 
         found, gradient = jax.value_and_grad(value)(parameters)
         return float(found), float(gradient["readout"].ravel()[0])
@@ -145,8 +181,8 @@ def test_words_drive_the_parameters_more_and_more_between_the_epochs_of_the_ramp
 
 
 def test_the_published_loss_and_a_weight_of_zero_have_no_words():
-    assert Objective(network=NETWORK).names == ("towards", "among", "transitions")
-    assert Objective(network=NETWORK, transitions=0.0).names == ("towards", "among")
+    assert Objective(network=NETWORK).names == ("towards", "among", "words")
+    assert Objective(network=NETWORK, word_weight=0.0).names == ("towards", "among")
     assert Objective(network=NETWORK, loss="paper").names == ("towards", "among")
 
 
