@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.recurrent.network import Network, Parameters
-from neurodyn.inference.recurrent.words import word_error
+from neurodyn.inference.recurrent.words import change_error, word_error
 from neurodyn.inference.sinkhorn import transport_cost
 
 LOSSES = ("independent", "paper")
@@ -43,8 +43,9 @@ class Objective:
     alone is left out, as nothing depends on it.
 
     Whole sequences that are far from each other anyway hardly change their distance when a symbol flickers, so that the
-    transport alone settles on too many changes. To ``"independent"`` is therefore added w times the `word_error` of the
-    two batches: how far they miss the frequencies of words of three symbols in the recorded sequences.
+    transport alone settles on too many changes. To ``"independent"`` is therefore added w times the sum of the `word_error`
+    and the `change_error` of the two batches: how far they miss the frequencies of words of three symbols in the recorded
+    sequences, and how often changes come together.
 
     Parameters
     ----------
@@ -118,7 +119,8 @@ class Objective:
         batch : Sequences
             Recorded sequences.
         context : dict
-            ``symbols``, all recorded sequences, their number ``count``, and their `word_frequencies` as ``words``.
+            ``symbols``, all recorded sequences, their number ``count``, their `word_frequencies` as
+            ``words`` and their `change_frequencies` as ``changes``.
         key : jax.Array
             Randomness.
         epoch : array
@@ -142,9 +144,9 @@ class Objective:
             one, two, among = self._costs([x, other, x], [target, target, other], steps)
             found = {"towards": (one + two) / 2, "among": -among / 2}
             if self._with_words:
-                whole = self.word_weight * word_error(
-                    chances[:rows], chances[rows:], context["words"], context["count"]
-                )
+                halves, count = (chances[:rows], chances[rows:]), context["count"]
+                missed = word_error(*halves, context["words"], count)
+                whole = self.word_weight * (missed + change_error(*halves, context["changes"], count))
                 still = jax.lax.stop_gradient(whole)
                 found["words"] = still + self._risen(epoch) * (whole - still)
         return found, {name: jnp.ones(()) for name in found}

@@ -64,11 +64,46 @@ def stretches(steps: int) -> tuple[tuple[int, int], ...]:
     return tuple(pairwise(bounds))
 
 
-def _letters(steps: int, length: int) -> Iterator[list[slice]]:
-    """Of every of the `lags`, where the first, the second, ... symbols of all words are."""
-    for lag in lags(steps, length):
+def change_lags(steps: int) -> tuple[int, ...]:
+    """Steps from one change to another: 2, 4, 8, ... as far as there are two.
+
+    Neighbouring changes share a symbol, so that their chances are not independent given the states: words see those.
+
+    Parameters
+    ----------
+    steps : int
+        Steps of a sequence.
+
+    Returns
+    -------
+    tuple of int
+        Lags in steps.
+    """
+    return tuple(2**k for k in range(1, max(steps - 2, 1).bit_length()))
+
+
+def _letters(steps: int, length: int, lags: Sequence[int]) -> Iterator[list[slice]]:
+    """Of every lag, where the first, the second, ... symbols of all words are."""
+    for lag in lags:
         begun = steps - (length - 1) * lag
         yield [slice(place * lag, place * lag + begun) for place in range(length)]
+
+
+def _counted(
+    symbols: Int[np.ndarray, "sequence step"], count: int, length: int, lags: Sequence[int]
+) -> tuple[Float[np.ndarray, "_ *word"], ...]:
+    """Frequencies of words of so many symbols, at every lag, in every stretch."""
+    found = []
+    for letters in _letters(symbols.shape[1], length, lags):
+        words = symbols[:, letters[0]].astype(np.int64)
+        for letter in letters[1:]:
+            words = words * count + symbols[:, letter]
+        counted = [
+            np.bincount(words[:, start:stop].ravel(), minlength=count**length) / words[:, start:stop].size
+            for start, stop in stretches(words.shape[1])
+        ]
+        found.append(np.asarray(counted, np.float32).reshape(-1, *(count,) * length))
+    return tuple(found)
 
 
 def word_frequencies(
@@ -90,17 +125,25 @@ def word_frequencies(
         2: the frequencies in every of the `stretches` of the steps that begin a word, which sum to 1.
     """
     length = word_length(symbols.shape[1], count)
-    found = []
-    for letters in _letters(symbols.shape[1], length):
-        words = symbols[:, letters[0]].astype(np.int64)
-        for letter in letters[1:]:
-            words = words * count + symbols[:, letter]
-        counted = [
-            np.bincount(words[:, start:stop].ravel(), minlength=count**length) / words[:, start:stop].size
-            for start, stop in stretches(words.shape[1])
-        ]
-        found.append(np.asarray(counted, np.float32).reshape(-1, *(count,) * length))
-    return tuple(found)
+    return _counted(symbols, count, length, lags(symbols.shape[1], length))
+
+
+def change_frequencies(symbols: Int[np.ndarray, "sequence step"]) -> tuple[Float[np.ndarray, "_ 2 2"], ...]:
+    """Relative frequencies of two changes some steps apart.
+
+    Parameters
+    ----------
+    symbols : np.ndarray
+        Codes.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Of every of the `change_lags`, ``(stretch, whether the first is a change, whether the second is)``: the frequencies
+        in every of the `stretches`, which sum to 1.
+    """
+    changes = (symbols[:, 1:] != symbols[:, :-1]).astype(np.int32)
+    return _counted(changes, 2, 2, change_lags(symbols.shape[1]))
 
 
 def word_error(
@@ -140,12 +183,61 @@ def word_error(
         The error, in nats where it is small.
     """
     length = recorded[0].ndim - 1
+    return _error((one, two), recorded, count, lags(one.shape[1], length))
+
+
+def change_error(
+    one: Float[Array, "sequence step symbol"],
+    two: Float[Array, "sequence step symbol"],
+    recorded: Sequence[Float[Array, "_ 2 2"]],
+    count: Float[Array, ""] | float | int,
+) -> Float[Array, ""]:
+    """How far two batches miss how often changes of symbol come together; zero on average for the frequencies recorded.
+
+    .. math:: \\sum_{ki} \\frac{n_{ki}}{2} \\sum_{uv}
+        \\frac{(r_{kiuv} - \\rho_{kiuv}) (r'_{kiuv} - \\rho_{kiuv})}{\\rho_{kiuv}}
+
+    with u whether a symbol is followed by another one, v whether that is so k = 2, 4, 8, ... steps later, r and r' how often
+    in the two batches, and rho how often in the recorded sequences; stretches i as in `word_error`. The chance of a change
+    given the states is :math:`1 - \\sum_a p_t(a) p_{t+1}(a)`.
+
+    Short words have the right number of changes on average. Whether the same sequences have many of them, and others none,
+    is seen over longer spans alone.
+
+    Parameters
+    ----------
+    one, two : array
+        As for `word_error`.
+    recorded : sequence of array
+        As `change_frequencies` gives it.
+    count : float
+        Recorded sequences.
+
+    Returns
+    -------
+    array
+        The error, in nats where it is small.
+    """
+    batches = []
+    for batch in (one, two):
+        stays = (batch[:, 1:] * batch[:, :-1]).sum(-1)
+        batches.append(jnp.stack([stays, 1 - stays], axis=-1))
+    return _error(batches, recorded, count, change_lags(one.shape[1]))
+
+
+def _error(
+    batches: Sequence[Array], recorded: Sequence[Array], count: Array | float | int, lags: Sequence[int]
+) -> Array:
+    """Product of the two batches' errors, relative to the recorded frequencies, over all lags and stretches."""
     total = jnp.zeros(())
-    for letters, known in zip(_letters(one.shape[1], length), recorded, strict=True):
-        spans = stretches(one.shape[1] - letters[-1].start)
-        found = [_frequencies([batch[:, letter] for letter in letters], spans) for batch in (one, two)]
+    if not recorded:
+        return total
+    steps, length = batches[0].shape[1], recorded[0].ndim - 1
+    for letters, known in zip(_letters(steps, length, lags), recorded, strict=True):
+        spans = stretches(steps - letters[-1].start)
+        found = [_frequencies([batch[:, letter] for letter in letters], spans) for batch in batches]
         for (start, stop), q, p, other in zip(spans, known, *found, strict=True):
-            least = 0.5 / (jnp.minimum(one.shape[0], count) * (stop - start))
+            least = 0.5 / (jnp.minimum(batches[0].shape[0], count) * (stop - start))
             total += (stop - start) / 2 * ((p - q) * (other - q) / jnp.maximum(q, least)).sum()
     return total
 

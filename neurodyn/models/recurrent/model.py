@@ -13,7 +13,14 @@ import xarray as xr
 from neurodyn.errors import ModelError, NeurodynWarning
 from neurodyn.inference.glm.checkpoints import digest
 from neurodyn.inference.random import key_words
-from neurodyn.inference.recurrent import LOSSES, Network, Objective, Sequences, word_frequencies
+from neurodyn.inference.recurrent import (
+    LOSSES,
+    Network,
+    Objective,
+    Sequences,
+    change_frequencies,
+    word_frequencies,
+)
 from neurodyn.inference.training import Result, Training, train
 from neurodyn.inference.training.steps import bucket
 from neurodyn.models.base import Model, Trace
@@ -203,6 +210,7 @@ class HMMEmulator(Model):
                 "symbols": jnp.asarray(filled),
                 "count": jnp.float32(n_windows),
                 "words": tuple(map(jnp.asarray, word_frequencies(windows.symbols, len(names)))),
+                "changes": tuple(map(jnp.asarray, change_frequencies(windows.symbols))),
             },
             keys,
             objective=objective,

@@ -11,6 +11,7 @@ from neurodyn.inference.recurrent import (
     Network,
     Objective,
     Sequences,
+    change_frequencies,
     filter_symbols,
     gaussian_noise,
     word_frequencies,
@@ -20,9 +21,15 @@ from neurodyn.simulate.symbol_chains import fully_connected
 NETWORK = Network(width=6, noise=4, symbols=3)
 
 
-def on_device(frequencies):
-    """Frequencies of every lag as a training step gets them."""
-    return tuple(map(jnp.asarray, frequencies))
+def known(symbols):
+    """What a training step knows of all recorded sequences."""
+    codes = np.asarray(symbols)
+    return {
+        "symbols": jnp.asarray(codes),
+        "count": jnp.float32(len(codes)),
+        "words": tuple(map(jnp.asarray, word_frequencies(codes, 3))),
+        "changes": tuple(map(jnp.asarray, change_frequencies(codes))),
+    }
 
 
 def test_noise_c_times_as_strong_makes_states_c_times_as_large_and_keeps_the_leading_symbol():
@@ -133,8 +140,7 @@ def test_the_loss_falls_towards_sequences_like_the_recorded_ones(loss):
     real = jnp.arange(64) < 40
 
     def value(symbols, rows=recorded):
-        words = on_device(word_frequencies(np.asarray(symbols[:40]), 3))
-        context = {"symbols": symbols[:40], "count": jnp.float32(40), "words": words}
+        context = known(symbols[:40])
         found, below = objective.parts(
             parameters, Sequences(rows, real), context, jax.random.key(3), jnp.zeros((), jnp.int32)
         )
@@ -146,9 +152,7 @@ def test_the_loss_falls_towards_sequences_like_the_recorded_ones(loss):
     assert like < value(stuck, stuck) - 0.5
     junk = jnp.where(real[:, None], recorded, 2)
     assert value(recorded, junk) == pytest.approx(like, abs=1e-5)
-    words = on_device(word_frequencies(np.asarray(recorded[:40]), 3))
-    context = {"symbols": recorded[:40], "count": jnp.float32(40), "words": words}
-    total, count = objective.score(parameters, Sequences(recorded, real), context)
+    total, count = objective.score(parameters, Sequences(recorded, real), known(recorded[:40]))
     assert float(count) == 40
     assert np.isfinite(float(total))
 
@@ -156,11 +160,7 @@ def test_the_loss_falls_towards_sequences_like_the_recorded_ones(loss):
 def test_words_drive_the_parameters_more_and_more_between_the_epochs_of_the_ramp():
     recorded = fully_connected().draw(64, 8, key=0)[0].astype(np.int32)
     rows = Sequences(jnp.asarray(recorded), jnp.ones(64, bool))
-    context = {
-        "symbols": rows.symbols,
-        "count": jnp.float32(64),
-        "words": on_device(word_frequencies(recorded, 3)),
-    }
+    context = known(rows.symbols)
     parameters = NETWORK.start(jax.random.key(0))
 
     def part(ramp, epoch):

@@ -8,7 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from neurodyn.inference.recurrent import lags, stretches, word_error, word_frequencies, word_length
+from neurodyn.inference.recurrent import (
+    change_error,
+    change_frequencies,
+    change_lags,
+    lags,
+    stretches,
+    word_error,
+    word_frequencies,
+    word_length,
+)
 from neurodyn.simulate.symbol_chains import cyclic, fully_connected
 
 
@@ -124,3 +133,58 @@ def test_a_symbol_that_comes_back_is_told_from_one_that_goes_on():
         for x in forgetful
     ]
     np.testing.assert_allclose(lag_one[0] / 44_000, counts / counts.sum(), atol=0.01)
+
+
+def clustered(random, n, share):
+    """Sequences of which a share changes at a rate of .4 throughout and the others never, to any other symbol."""
+    lively = random.random((n, 1)) < share
+    return np.cumsum((random.random((n, 20)) < 0.4) & lively, axis=1) % 3
+
+
+def test_changes_have_lags_from_two_on_as_neighbours_share_a_symbol():
+    assert [change_lags(steps) for steps in (2, 3, 4, 5, 6, 30)] == [
+        (),
+        (),
+        (2,),
+        (2,),
+        (2, 4),
+        (2, 4, 8, 16),
+    ]
+    assert change_frequencies(np.zeros((4, 3), np.int32)) == ()
+    assert float(change_error(jnp.ones((2, 3, 2)), jnp.ones((2, 3, 2)), (), 4)) == 0
+
+
+def test_frequencies_of_changes_are_counts_over_their_number():
+    codes = np.random.default_rng(0).integers(0, 3, (20, 8)).astype(np.int32)
+    for lag, found in zip(change_lags(8), change_frequencies(codes), strict=True):
+        for (start, stop), frequencies in zip(stretches(7 - lag), found, strict=True):
+            counted = np.zeros((2, 2))
+            for sequence, first in itertools.product(codes, range(start, stop)):
+                early, late = (int(sequence[k] != sequence[k + 1]) for k in (first, first + lag))
+                counted[early, late] += 1
+            np.testing.assert_allclose(frequencies, counted / (20 * (stop - start)), rtol=1e-6)
+
+
+def test_chances_of_changes_given_probabilities_are_those_of_symbols_drawn_from_them():
+    random = np.random.default_rng(0)
+    chances = random.dirichlet(np.ones(3), (2, 8))
+    rows = np.repeat(np.arange(2), 40_000)
+    drawn = (random.random((len(rows), 8, 1)) > np.cumsum(chances, axis=-1)[rows]).sum(-1).clip(0, 2)
+    recorded = tuple(map(jnp.asarray, change_frequencies(drawn.astype(np.int32))))
+    batch = jnp.asarray(chances, jnp.float32)
+    assert abs(float(change_error(batch, batch, recorded, 80_000))) < 1e-3
+    assert float(change_error(batch[:1], batch[:1], recorded, 80_000)) > 0.01
+
+
+def test_changes_that_come_in_some_sequences_only_are_told_from_as_many_in_all():
+    """Some change at a rate of .4, the others never, or all at one in between: words of neighbours differ little."""
+    random = np.random.default_rng(0)
+    recorded = np.cumsum(random.random((40_000, 20)) < 0.2, axis=1) % 3
+    known = tuple(map(jnp.asarray, change_frequencies(recorded.astype(np.int32))))
+
+    def error(one, two):
+        return float(change_error(*(jax.nn.one_hot(jnp.asarray(x), 3) for x in (one, two)), known, 40_000))
+
+    same = [np.cumsum(random.random((4000, 20)) < 0.2, axis=1) % 3 for _ in range(2)]
+    some = [clustered(random, 4000, 0.5) for _ in range(2)]
+    assert error(*some) > 20 * abs(error(*same))
