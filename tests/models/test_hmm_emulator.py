@@ -286,9 +286,9 @@ def test_the_best_of_several_starts_is_kept():
 
 def test_of_several_candidates_the_one_ahead_after_the_heat_goes_on():
     data = CHAIN.sample(12, n_trials=40, key=0).drop_vars("state")
-    fit = small(steps=12).fit(data, key=3)
+    fit = small(steps=12).fit(data, key=4)
     assert fit.parameters.sizes["candidate"] == 3
-    single = small(steps=12).fit(data, key=3, candidates=1)
+    single = small(steps=12).fit(data, key=4, candidates=1)
     assert "candidate_loss" not in single.parameters
     same = bool((fit.parameters["recurrent"] == single.parameters["recurrent"]).all())
     # The first candidate is the network there is without heats; with this key another one is ahead.
