@@ -80,6 +80,12 @@ def lines_of(name: str, found: list[xr.Dataset], fits: list[HMMEmulatorFit]) -> 
             REPORTED,
             f"{found[0].attrs['compared']} sequences; below the floor means less varied",
         ),
+        Line(
+            f"{name}: changes, network / target: variance of their number, share undone at once",
+            f"{listed(every['changes_variance_ratio'])}; {listed(every['return_share_ratio'])}",
+            "",
+            REPORTED,
+        ),
         at_most(
             f"{name}: minutes of training, longest",
             float(minutes.max()),
