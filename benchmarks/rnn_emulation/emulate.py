@@ -13,10 +13,12 @@ from benchmarks.rnn_emulation.cases import (
     Case,
     case_fit,
     cases,
+    emulator,
     generated,
     listed,
     plateau,
     settings,
+    trained,
 )
 from neurodyn.models.recurrent import HMMEmulatorFit
 from neurodyn.simulate.symbol_chains import SymbolChain, linear_chain
@@ -169,8 +171,6 @@ def measure_paper(*, quick: bool) -> list[Line]:
 def measure_large(*, quick: bool) -> list[Line]:
     """One run at the published batch of 4096."""
     import dataclasses
-
-    from benchmarks.rnn_emulation.cases import emulator, trained
 
     case = cases()["linear_3"]
     model = emulator(case.clip, quick)
