@@ -1,6 +1,6 @@
 """Networks that emulate linear chains of two to five states, with noise of 100 dimensions and of one, beside their floors.
 
-python -m benchmarks.emulation_grid [--steps 1000] [--batch 1024] [--measured 30720] [--seed 0]
+python -m benchmarks.emulation_grid [--steps 1000] [--batch 1024] [--measured 49152] [--seed 0]
     [--cells linear_3-d100 ...]
 
 Every cell is kept as it ends, and a fit goes on from its checkpoint: an interrupted run resumes.

@@ -102,7 +102,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     case = cell.case
     fit = trained(cell.model, case.recording(cell.sequences, key=100 + cell.seed), cell.seed)
     sample = fit.simulate(case.steps, n_trials=cell.measured, key=7, hidden=False)
-    found = scores(sample, case.recording(cell.measured, key=TARGET), False, cell.batch)
+    found = scores(sample, case.recording(2 * cell.measured, key=TARGET), False, cell.batch)
     return {
         "cell": dataclasses.asdict(cell),
         "commit": commit(),

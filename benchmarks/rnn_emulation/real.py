@@ -11,10 +11,10 @@ import xarray as xr
 from benchmarks.measure import Line, at_most
 from benchmarks.recordings import head_direction
 from benchmarks.rnn_emulation.cases import (
-    MEASURED,
     SEEDS,
     SEQUENCES,
     TARGET,
+    TARGETS,
     emulator,
     generated,
     listed,
@@ -64,7 +64,7 @@ def simulated(fit, n_trials: int, key: int) -> xr.Dataset:
 def measure_states(*, quick: bool) -> list[Line]:
     """The emulator against the state paths its HMM simulates."""
     fit = sources()[0]
-    target = simulated(fit, 4096 if quick else MEASURED, TARGET)
+    target = simulated(fit, 8192 if quick else TARGETS, TARGET)
     fits = [
         trained(emulator(CLIP, quick), simulated(fit, 2048 if quick else SEQUENCES, 100 + seed), seed)
         for seed in range(1 if quick else SEEDS)
@@ -76,7 +76,7 @@ def measure_states(*, quick: bool) -> list[Line]:
 def measure_alone(*, quick: bool) -> list[Line]:
     """The same from the transport between whole sequences alone: what the frequencies of words in the loss are for."""
     fit = sources()[0]
-    target = simulated(fit, 4096 if quick else MEASURED, TARGET)
+    target = simulated(fit, 8192 if quick else TARGETS, TARGET)
     model = emulator(CLIP, quick, word_weight=0.0)
     found = scores(
         generated(trained(model, simulated(fit, 2048 if quick else SEQUENCES, 100), 0), WINDOW, quick),

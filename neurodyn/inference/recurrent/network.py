@@ -161,7 +161,7 @@ class Network:
         n_sequences: int,
         n_steps: int,
         temperature: float = 1.0,
-    ) -> tuple[Float[Array, "sequence step symbol"], Float[Array, "sequence step symbol"]]:
+    ) -> tuple[Float[Array, "sequence step symbol"], Float[Array, "step symbol sequence"]]:
         """Sequences of one-hot symbols whose gradient is that of the softened ones, and what they were drawn from.
 
         Parameters
@@ -178,7 +178,8 @@ class Network:
         Returns
         -------
         array, array
-            Symbols, and their probabilities given the states; the symbols of a sequence are independent given its states.
+            Symbols, and their probabilities given the states with sequences side by side; the symbols of a sequence are
+            independent given its states.
 
         References
         ----------
@@ -192,7 +193,7 @@ class Network:
         hard = jax.nn.one_hot(jnp.argmax(perturbed, axis=1), self.symbols, axis=1, dtype=soft.dtype)
         symbols = hard + soft - jax.lax.stop_gradient(soft)
         chances = jax.nn.softmax(logits, axis=1)
-        return jnp.moveaxis(symbols, 2, 0), jnp.moveaxis(chances, 2, 0)
+        return jnp.moveaxis(symbols, 2, 0), chances
 
     def draw(
         self, parameters: Parameters, key: jax.Array, n_sequences: int, n_steps: int

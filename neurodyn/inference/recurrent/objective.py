@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from neurodyn.errors import ModelError
 from neurodyn.inference.recurrent.network import Network, Parameters
+from neurodyn.inference.recurrent.visits import visit_error
 from neurodyn.inference.recurrent.words import change_error, word_error
 from neurodyn.inference.sinkhorn import transport_cost
 
@@ -144,9 +145,11 @@ class Objective:
             one, two, among = self._costs([x, other, x], [target, target, other], steps)
             found = {"towards": (one + two) / 2, "among": -among / 2}
             if self._with_words:
-                halves, count = (chances[:rows], chances[rows:]), context["count"]
+                halves, count = (chances[..., :rows], chances[..., rows:]), context["count"]
                 missed = word_error(*halves, context["words"], count)
-                whole = self.word_weight * (missed + change_error(*halves, context["changes"], count))
+                missed += change_error(*halves, context["changes"], count)
+                missed += visit_error(*halves, context["visits"], count)
+                whole = self.word_weight * missed
                 still = jax.lax.stop_gradient(whole)
                 found["words"] = still + self._risen(epoch) * (whole - still)
         return found, {name: jnp.ones(()) for name in found}
@@ -187,7 +190,7 @@ class Objective:
 
     def _generated(
         self, parameters: Parameters, key: jax.Array, n: int, steps: int
-    ) -> tuple[Float[Array, "n f"], Float[Array, "n step symbol"]]:
+    ) -> tuple[Float[Array, "n f"], Float[Array, "step symbol n"]]:
         """Flattened sequences of the network, and the probabilities of their symbols."""
         symbols, chances = self.network.generate(parameters, key, n, steps, self.temperature)
         return symbols.reshape(n, -1), chances

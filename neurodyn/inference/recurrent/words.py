@@ -147,8 +147,8 @@ def change_frequencies(symbols: Int[np.ndarray, "sequence step"]) -> tuple[Float
 
 
 def word_error(
-    one: Float[Array, "sequence step symbol"],
-    two: Float[Array, "sequence step symbol"],
+    one: Float[Array, "step symbol sequence"],
+    two: Float[Array, "step symbol sequence"],
     recorded: Sequence[Float[Array, "_ *word"]],
     count: Float[Array, ""] | float | int,
 ) -> Float[Array, ""]:
@@ -168,9 +168,9 @@ def word_error(
     Parameters
     ----------
     one, two : array
-        Symbols of the batches: one-hot, or their probabilities where they are independent given something else. These have
-        the same mean, less noise, and an exact gradient. Two batches, so that the noise of finite ones adds nothing on
-        average.
+        Symbols of the batches, sequences side by side: one-hot, or their probabilities where they are independent given
+        something else. These have the same mean, less noise, and an exact gradient. Two batches, so that the noise of finite
+        ones adds nothing on average.
     recorded : sequence of array
         q, as `word_frequencies` gives it. These are of a sample: of few sequences with many symbols they are far from those
         of what was recorded.
@@ -183,12 +183,12 @@ def word_error(
         The error, in nats where it is small.
     """
     length = recorded[0].ndim - 1
-    return _error((one, two), recorded, count, lags(one.shape[1], length))
+    return _error((one, two), recorded, count, lags(one.shape[0], length))
 
 
 def change_error(
-    one: Float[Array, "sequence step symbol"],
-    two: Float[Array, "sequence step symbol"],
+    one: Float[Array, "step symbol sequence"],
+    two: Float[Array, "step symbol sequence"],
     recorded: Sequence[Float[Array, "_ 2 2"]],
     count: Float[Array, ""] | float | int,
 ) -> Float[Array, ""]:
@@ -220,9 +220,9 @@ def change_error(
     """
     batches = []
     for batch in (one, two):
-        stays = (batch[:, 1:] * batch[:, :-1]).sum(-1)
-        batches.append(jnp.stack([stays, 1 - stays], axis=-1))
-    return _error(batches, recorded, count, change_lags(one.shape[1]))
+        stays = (batch[1:] * batch[:-1]).sum(1)
+        batches.append(jnp.stack([stays, 1 - stays], axis=1))
+    return _error(batches, recorded, count, change_lags(one.shape[0]))
 
 
 def _error(
@@ -232,22 +232,52 @@ def _error(
     total = jnp.zeros(())
     if not recorded:
         return total
-    steps, length = batches[0].shape[1], recorded[0].ndim - 1
+    steps, length = batches[0].shape[0], recorded[0].ndim - 1
+    rows = jnp.minimum(jnp.float32(batches[0].shape[2]), count)
     for letters, known in zip(_letters(steps, length, lags), recorded, strict=True):
-        spans = stretches(steps - letters[-1].start)
-        found = [_frequencies([batch[:, letter] for letter in letters], spans) for batch in batches]
-        for (start, stop), q, p, other in zip(spans, known, *found, strict=True):
-            least = 0.5 / (jnp.minimum(batches[0].shape[0], count) * (stop - start))
-            total += (stop - start) / 2 * ((p - q) * (other - q) / jnp.maximum(q, least)).sum()
+        found = [_frequencies([batch[letter] for letter in letters]) for batch in batches]
+        total += product_of_errors(*found, known.reshape(len(known), -1), rows)
     return total
 
 
-def _frequencies(letters: list[Array], spans: Sequence[tuple[int, int]]) -> list[Array]:
-    """Frequencies of words in every stretch, given their first, second, ... symbols ``(sequence, step, symbol)``."""
-    *before, last = (jnp.moveaxis(letter, 1, 0) for letter in letters)
+def _frequencies(letters: list[Array]) -> Array:
+    """Frequencies of words ``(step, word)``, given their first, second, ... symbols ``(step, symbol, sequence)``."""
+    *before, last = letters
     joined = before[0]
     for letter in before[1:]:
-        joined = (joined[..., :, None] * letter[..., None, :]).reshape(*joined.shape[:2], -1)
-    of_steps = jnp.einsum("tnw,tna->twa", joined, last) / last.shape[1]
-    shape = tuple(letter.shape[-1] for letter in letters)
-    return [of_steps[start:stop].mean(0).reshape(shape) for start, stop in spans]
+        joined = (joined[:, :, None] * letter[:, None]).reshape(len(joined), -1, joined.shape[-1])
+    words = jnp.einsum("twn,tan->twa", joined, last) / last.shape[-1]
+    return words.reshape(len(words), -1)
+
+
+def product_of_errors(
+    one: Float[Array, "step event"],
+    two: Float[Array, "step event"],
+    recorded: Float[Array, "stretch event"],
+    rows: Float[Array, ""] | float | int,
+) -> Float[Array, ""]:
+    """Product of the errors of two independent batches' frequencies, relative to those recorded, summed over the steps.
+
+    Parameters
+    ----------
+    one, two : array
+        Relative frequencies of events at every step.
+    recorded : array
+        Those recorded, in every of the `stretches`.
+    rows : float
+        Sequences: an event never recorded is divided by half of one in so many.
+
+    Returns
+    -------
+    array
+        The error, in nats where it is small.
+    """
+    bounds = stretches(len(one))
+    sizes = np.array([stop - start for start, stop in bounds], np.float32)
+    steps = np.arange(len(one))
+    means = (
+        jnp.asarray([(start <= steps) & (steps < stop) for start, stop in bounds], one.dtype) / sizes[:, None]
+    )
+    product = (means @ one - recorded) * (means @ two - recorded)
+    least = 0.5 / (rows * sizes[:, None])
+    return (sizes[:, None] / 2 * product / jnp.maximum(recorded, least)).sum()

@@ -19,6 +19,7 @@ from neurodyn.inference.recurrent import (
     Objective,
     Sequences,
     change_frequencies,
+    visit_frequencies,
     word_frequencies,
 )
 from neurodyn.inference.training import Result, Training, train
@@ -212,6 +213,7 @@ class HMMEmulator(Model):
                 "count": jnp.float32(n_windows),
                 "words": tuple(map(jnp.asarray, word_frequencies(windows.symbols, len(names)))),
                 "changes": tuple(map(jnp.asarray, change_frequencies(windows.symbols))),
+                "visits": jnp.asarray(visit_frequencies(windows.symbols, len(names))),
             },
             keys,
             objective=objective,

@@ -14,6 +14,7 @@ from neurodyn.inference.recurrent import (
     change_frequencies,
     filter_symbols,
     gaussian_noise,
+    visit_frequencies,
     word_frequencies,
 )
 from neurodyn.simulate.symbol_chains import fully_connected
@@ -29,6 +30,7 @@ def known(symbols):
         "count": jnp.float32(len(codes)),
         "words": tuple(map(jnp.asarray, word_frequencies(codes, 3))),
         "changes": tuple(map(jnp.asarray, change_frequencies(codes))),
+        "visits": jnp.asarray(visit_frequencies(codes, 3)),
     }
 
 
@@ -65,8 +67,8 @@ def test_without_noise_nothing_ever_happens():
 def test_generated_symbols_are_hard_and_pass_the_gradient_of_the_softened_ones():
     parameters = NETWORK.start(jax.random.key(0))
     found, chances = NETWORK.generate(parameters, jax.random.key(1), 5, 7)
-    assert chances.shape == (5, 7, 3)
-    np.testing.assert_allclose(chances.sum(-1), 1, atol=1e-6)
+    assert chances.shape == (7, 3, 5)
+    np.testing.assert_allclose(chances.sum(1), 1, atol=1e-6)
     assert found.shape == (5, 7, 3)
     np.testing.assert_allclose(np.sort(np.asarray(found), -1)[..., :2], 0, atol=1e-6)
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-6)
@@ -124,7 +126,8 @@ def test_symbols_are_drawn_from_the_probabilities_that_come_with_them():
     found, chances = NETWORK.generate(parameters, jax.random.key(1), 40_000, 6)
     for lag in (1, 3):
         drawn, expected = (
-            jnp.einsum("nta,ntb->tab", x[:, :-lag], x[:, lag:]) / 40_000 for x in (found, chances)
+            jnp.einsum("nta,ntb->tab", x[:, :-lag], x[:, lag:]) / 40_000
+            for x in (found, jnp.moveaxis(chances, 2, 0))
         )
         np.testing.assert_allclose(drawn, expected, atol=0.012)
         assert float(jnp.abs(drawn - expected).max()) > 0

@@ -23,7 +23,7 @@ from neurodyn.simulate.symbol_chains import cyclic, fully_connected
 
 def missed(one, two, recorded, count=3, known=np.inf):
     """Error of words of codes; frequencies known from so many sequences."""
-    hot = [jax.nn.one_hot(jnp.asarray(codes), count) for codes in (one, two)]
+    hot = [jnp.moveaxis(jax.nn.one_hot(jnp.asarray(codes), count), 0, 2) for codes in (one, two)]
     return float(word_error(*hot, tuple(map(jnp.asarray, recorded)), known))
 
 
@@ -78,9 +78,9 @@ def test_the_frequencies_given_probabilities_are_those_of_symbols_drawn_from_the
     rows = np.repeat(np.arange(2), 40_000)
     drawn = (random.random((len(rows), 8, 1)) > np.cumsum(chances, axis=-1)[rows]).sum(-1).clip(0, 2)
     recorded = tuple(map(jnp.asarray, word_frequencies(drawn.astype(np.int32), 3)))
-    batch = jnp.asarray(chances, jnp.float32)
+    batch = jnp.moveaxis(jnp.asarray(chances, jnp.float32), 0, 2)
     assert abs(float(word_error(batch, batch, recorded, 80_000))) < 5e-3
-    assert float(word_error(batch[:1], batch[:1], recorded, 80_000)) > 0.1
+    assert float(word_error(batch[..., :1], batch[..., :1], recorded, 80_000)) > 0.1
 
 
 def test_words_add_nothing_on_average_where_the_distributions_agree_and_see_rarer_changes():
@@ -151,7 +151,7 @@ def test_changes_have_lags_from_two_on_as_neighbours_share_a_symbol():
         (2, 4, 8, 16),
     ]
     assert change_frequencies(np.zeros((4, 3), np.int32)) == ()
-    assert float(change_error(jnp.ones((2, 3, 2)), jnp.ones((2, 3, 2)), (), 4)) == 0
+    assert float(change_error(jnp.ones((3, 2, 2)), jnp.ones((3, 2, 2)), (), 4)) == 0
 
 
 def test_frequencies_of_changes_are_counts_over_their_number():
@@ -171,9 +171,9 @@ def test_chances_of_changes_given_probabilities_are_those_of_symbols_drawn_from_
     rows = np.repeat(np.arange(2), 40_000)
     drawn = (random.random((len(rows), 8, 1)) > np.cumsum(chances, axis=-1)[rows]).sum(-1).clip(0, 2)
     recorded = tuple(map(jnp.asarray, change_frequencies(drawn.astype(np.int32))))
-    batch = jnp.asarray(chances, jnp.float32)
+    batch = jnp.moveaxis(jnp.asarray(chances, jnp.float32), 0, 2)
     assert abs(float(change_error(batch, batch, recorded, 80_000))) < 1e-3
-    assert float(change_error(batch[:1], batch[:1], recorded, 80_000)) > 0.01
+    assert float(change_error(batch[..., :1], batch[..., :1], recorded, 80_000)) > 0.01
 
 
 def test_changes_that_come_in_some_sequences_only_are_told_from_as_many_in_all():
@@ -183,7 +183,11 @@ def test_changes_that_come_in_some_sequences_only_are_told_from_as_many_in_all()
     known = tuple(map(jnp.asarray, change_frequencies(recorded.astype(np.int32))))
 
     def error(one, two):
-        return float(change_error(*(jax.nn.one_hot(jnp.asarray(x), 3) for x in (one, two)), known, 40_000))
+        return float(
+            change_error(
+                *(jnp.moveaxis(jax.nn.one_hot(jnp.asarray(x), 3), 0, 2) for x in (one, two)), known, 40_000
+            )
+        )
 
     same = [np.cumsum(random.random((4000, 20)) < 0.2, axis=1) % 3 for _ in range(2)]
     some = [clustered(random, 4000, 0.5) for _ in range(2)]
