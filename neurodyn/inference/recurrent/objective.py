@@ -44,9 +44,9 @@ class Objective:
     alone is left out, as nothing depends on it.
 
     Whole sequences that are far from each other anyway hardly change their distance when a symbol flickers, so that the
-    transport alone settles on too many changes. To ``"independent"`` is therefore added w times the sum of the `word_error`
-    and the `change_error` of the two batches: how far they miss the frequencies of words of three symbols in the recorded
-    sequences, and how often changes come together.
+    transport alone settles on too many changes. To ``"independent"`` is therefore added w times the sum of the `word_error`,
+    the `change_error` and the `visit_error` of the two batches: how far they miss the frequencies of words of three symbols
+    in the recorded sequences, how often changes come together, and how long symbols last.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Objective:
     temperature : float
         Of the softened symbols that gradients are taken of.
     word_weight : float
-        Weight w of the words; the published loss has none.
+        Weight w of words, changes and visits; the published loss has none.
     ramp : (float, float)
         Epochs between which the weight of the gradient rises from zero to w; the value has all of it throughout, so that
         losses of all epochs compare. From the first step on, words can be met by sequences that flicker beside others that
@@ -121,7 +121,7 @@ class Objective:
             Recorded sequences.
         context : dict
             ``symbols``, all recorded sequences, their number ``count``, their `word_frequencies` as
-            ``words`` and their `change_frequencies` as ``changes``.
+            ``words``, `change_frequencies` as ``changes`` and `visit_frequencies` as ``visits``.
         key : jax.Array
             Randomness.
         epoch : array

@@ -52,8 +52,8 @@ class HMMEmulator(Model):
         s_t \\sim \\mathrm{softmax}(C h_t), \\quad h_0 = 0
 
     The network is never told what to emit when: minimised are the Sinkhorn divergence between a batch of its sequences and
-    one of recorded windows, and how far the frequencies of words of three symbols and of changes that come together are
-    missed. What it learns can then be taken apart with `neurodyn.analysis.dynamics` (`HMMEmulatorFit.dynamics`).
+    one of recorded windows, and how far the frequencies of words of three symbols, of changes that come together and of
+    visits of one, two, ... steps are missed. What it learns can then be taken apart with `neurodyn.analysis.dynamics` (`HMMEmulatorFit.dynamics`).
 
     Parameters
     ----------
@@ -76,10 +76,10 @@ class HMMEmulator(Model):
     blur : float
         Entropic regularisation of the transport, epsilon: where a blur is given as a length, its square.
     word_weight : float
-        Weight beside the transport of the frequencies of words of three symbols (`neurodyn.inference.recurrent.word_error`)
-        and of changes that come together (`neurodyn.inference.recurrent.change_error`), reached in the second quarter of the
-        training; 0: none. The transport between whole sequences hardly sees how often
-        symbols change. The published loss has none.
+        Weight beside the transport of the frequencies of words of three symbols (`neurodyn.inference.recurrent.word_error`),
+        of changes that come together (`change_error`) and of visits by their length (`visit_error`), reached in the second
+        quarter of the training; 0: none. The transport between whole sequences hardly sees how often symbols change. The
+        published loss has none.
     particles : int
         Particles of each filter.
     filters : int
