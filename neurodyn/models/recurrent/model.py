@@ -32,7 +32,7 @@ from neurodyn.recording import arrays
 
 EVALUATIONS = 50
 HEAT = 0.1  # share of the training after which one of the candidates goes on
-RAMP = (0.25, 0.5)  # shares of the training between which the words gain their weight
+RAMP = (0.08, 0.2)  # shares of the training between which the words gain their weight
 DEFAULT = Training(
     batch_size=1024,
     learning_rate=3e-3,
@@ -77,8 +77,8 @@ class HMMEmulator(Model):
         Entropic regularisation of the transport, epsilon: where a blur is given as a length, its square.
     word_weight : float
         Weight beside the transport of the frequencies of words of three symbols (`neurodyn.inference.recurrent.word_error`),
-        of changes that come together (`change_error`) and of visits by their length (`visit_error`), reached in the second
-        quarter of the training; 0: none. The transport between whole sequences hardly sees how often symbols change. The
+        of changes that come together (`change_error`) and of visits by their length (`visit_error`), reached within the
+        first fifth of the training; 0: none. The transport between whole sequences hardly sees how often symbols change. The
         published loss has none.
     particles : int
         Particles of each filter.
