@@ -51,9 +51,10 @@ class HMMEmulator(Model):
     .. math:: h_t = \\mathrm{ReLU}(W_{in} x_t + W h_{t-1}), \\quad x_t \\sim N(0, I_d), \\quad
         s_t \\sim \\mathrm{softmax}(C h_t), \\quad h_0 = 0
 
-    The network is never told what to emit when: minimised are the Sinkhorn divergence between a batch of its sequences and
-    one of recorded windows, and how far the frequencies of words of three symbols, of changes that come together and of
-    visits of one, two, ... steps are missed. What it learns can then be taken apart with `neurodyn.analysis.dynamics` (`HMMEmulatorFit.dynamics`).
+    The network is never told what to emit when: minimised are the Sinkhorn divergence between a batch of its sequences
+    and one of recorded windows, and how far the frequencies of words of three symbols, of changes that come together and
+    of visits of one, two, ... steps are missed. What it learns can then be taken apart with `neurodyn.analysis.dynamics`
+    (`HMMEmulatorFit.dynamics`).
 
     Parameters
     ----------
