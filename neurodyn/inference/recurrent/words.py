@@ -235,8 +235,8 @@ def _error(
     steps, length = batches[0].shape[0], recorded[0].ndim - 1
     rows = jnp.minimum(jnp.float32(batches[0].shape[2]), count)
     for letters, known in zip(_letters(steps, length, lags), recorded, strict=True):
-        found = [_frequencies([batch[letter] for letter in letters]) for batch in batches]
-        total += product_of_errors(*found, known.reshape(len(known), -1), rows)
+        one, two = (_frequencies([batch[letter] for letter in letters]) for batch in batches)
+        total += product_of_errors(one, two, known.reshape(len(known), -1), rows)
     return total
 
 
