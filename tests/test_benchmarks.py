@@ -3,6 +3,7 @@
 import itertools
 import json
 import pathlib
+import re
 import sys
 
 import numpy as np
@@ -342,3 +343,15 @@ def test_cells_of_the_grid_are_named_kept_and_judged(tmp_path, monkeypatch, caps
     assert grid.missed(figures | {"rare_ratio": 1.0}) == ""
     with pytest.raises(SystemExit, match="choose among"):
         grid.cells(["cyclic-d1"], 40, 256, 1024, 0)
+
+
+def test_every_benchmark_that_the_pages_and_the_runner_name_exists():
+    """A page tells how its numbers were made; a module that is gone makes them numbers nobody can print again."""
+    root = pathlib.Path(__file__).parents[1]
+    named = set()
+    for page in (*root.glob("docs/benchmarks/*.md"), root / "docs" / "benchmarks.md", root / "CHANGELOG.md"):
+        named |= set(re.findall(r"python -m benchmarks\.(\w+)", page.read_text()))
+    parts = re.search(r"PARTS = \(([^)]*)\)", (root / "benchmarks" / "run.py").read_text())
+    named |= set(re.findall(r'"(\w+)"', parts.group(1) if parts else ""))
+    assert len(named) > 8
+    assert [name for name in sorted(named) if not (root / "benchmarks" / f"{name}.py").is_file()] == []
